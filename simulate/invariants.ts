@@ -26,14 +26,15 @@ export type ObserverOptions = {
   readonly slot: string;
   readonly progressTopic: string;
   readonly eventTopic: string;
-  /** A Postgres transaction with more events is split. */
-  readonly maxTransactionEvents: number;
+  /** Most events that pass the gate at once. */
+  readonly partEvents: number;
 };
 
 export class Observer {
   readonly #options: ObserverOptions;
   readonly #database: Database;
   #isSplitting = false;
+  readonly #splits = new Set<Lsn>();
   readonly #sources = new Map<string, Source>();
   readonly #inOrder: Source[] = [];
   /** Ids of events that a person has repaired or discarded. */
@@ -128,7 +129,7 @@ export class Observer {
     if (perSecond === 0) return;
     const seconds = (nowMs - obeyed.sinceMs) / 1_000;
     // It counts from when it obeys, and says so when what passed before is committed. The last one may leave a debt.
-    const most = perSecond * (seconds + obeyingSeconds) + 2 * this.#options.maxTransactionEvents;
+    const most = perSecond * (seconds + obeyingSeconds) + 2 * this.#options.partEvents;
     if (obeyed.events > most)
       throw new Violation(
         'I10',
@@ -161,9 +162,14 @@ export class Observer {
     this.#isSplitting = true;
   }
 
+  /** A relay said that it splits this transaction. */
+  noteSplit(commitLsn: Lsn): void {
+    this.#splits.add(commitLsn);
+  }
+
   /** The published events of a transaction are in one Kafka transaction, or the progress has declared the split. */
   #checkWhole(transaction: WalTransaction, progress: Progress | undefined): void {
-    if (this.#isSplitting || transaction.events.length > this.#options.maxTransactionEvents) return;
+    if (this.#isSplitting || this.#splits.has(transaction.commitLsn)) return;
     // What waited for the release of its key is published with that.
     if (transaction.events.some(({ id }) => wasReleased(this.#letter(this.#sources.get(id)!)))) return;
     const by = new Set<number>();

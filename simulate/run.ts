@@ -71,7 +71,9 @@ const apart = 2 ** 33;
 
 const eventTopic = 'events.item';
 const partitions = 3;
-const maxTransactionEvents = 8;
+const partEvents = 8;
+/** Of every fourth seed. */
+const maxTransactionEvents = 16;
 
 const baseConfig = loadConfig({
   env: {
@@ -86,7 +88,7 @@ const baseConfig = loadConfig({
     OUTBOX_RELAY_DATABASE_STATEMENT_TIMEOUT_MS: '1000',
     OUTBOX_RELAY_KAFKA_REQUEST_TIMEOUT_MS: '1500',
     OUTBOX_RELAY_KAFKA_TRANSACTION_TIMEOUT_MS: '6000',
-    OUTBOX_RELAY_PUBLISH_MAX_TRANSACTION_EVENTS: String(maxTransactionEvents),
+    OUTBOX_RELAY_PUBLISH_PART_EVENTS: String(partEvents),
     OUTBOX_RELAY_PUBLISH_BATCH_EVENTS: '6',
     OUTBOX_RELAY_PUBLISH_TRANSACTION_VERSION: 'auto',
     OUTBOX_RELAY_CAPTURE_HEARTBEAT_MS: '1000',
@@ -194,7 +196,7 @@ class Run {
     this.#cluster.createTopic(progressTopic, 1);
     this.#cluster.createTopic(eventTopic, partitions);
     this.#observer = new Observer(
-      { slot: baseConfig.slot.name, progressTopic, eventTopic, maxTransactionEvents },
+      { slot: baseConfig.slot.name, progressTopic, eventTopic, partEvents },
       database,
     );
     this.#observer.readers = readersOf(this.#cluster, eventTopic);
@@ -206,7 +208,10 @@ class Run {
     const capture = this.#random.chance(0.3)
       ? { ...baseConfig.capture, maxInFlightBytes: smallMemoryBytes }
       : baseConfig.capture;
-    return { ...baseConfig, capture, deadLetters: this.#rules };
+    const publish = this.#random.chance(0.25)
+      ? { ...baseConfig.publish, maxTransactionEvents }
+      : baseConfig.publish;
+    return { ...baseConfig, capture, publish, deadLetters: this.#rules };
   }
 
   async complete(): Promise<Outcome> {
@@ -328,7 +333,7 @@ class Run {
 
   #makeEvents(): OutboxEvent[] {
     const { random } = this;
-    const count = random.chance(0.06) ? random.integer(maxTransactionEvents, 40) : random.integer(1, 4);
+    const count = random.chance(0.06) ? random.integer(partEvents, 40) : random.integer(1, 4);
     return Array.from({ length: count }, () => {
       const seq = ++this.#events;
       const isBad = random.chance(0.03);
@@ -452,11 +457,15 @@ class Run {
     const expired = ({ isSplitting }: Facts['expired']) => {
       if (isSplitting) this.#observer.noteSplitting();
     };
+    const split = ({ commitLsn, reason }: Facts['split']) => {
+      this.#faults.count(`transaction split: ${reason}`);
+      this.#observer.noteSplit(commitLsn);
+    };
     const controlled = ({ control }: Facts['controlled']) => {
       if (!machine.isDead) this.#observer.onControlled(machine.name, control, this.#scheduler.nowMs);
     };
     return createObserver({ logs: componentLogs(log), metrics, health }, [
-      { name: 'simulation', hears: { expired, controlled } },
+      { name: 'simulation', hears: { expired, split, controlled } },
       failing,
     ]);
   }

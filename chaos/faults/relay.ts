@@ -27,6 +27,7 @@ const reached: Readonly<Record<Failpoint, 'with a batch' | 'once a session' | 's
   BATCH_TAKEN: 'with a batch',
   DEAD_LETTERS_STORED: 'with a batch',
   PARTITIONS_ADDED: 'with a batch',
+  PART_WRITTEN: 'elsewhere',
   PROGRESS_SENT: 'with a batch',
   EVENTS_SENT: 'with a batch',
   COMMIT_SENT: 'with a batch',

@@ -85,10 +85,10 @@ export class Capture {
       slot: config.slot.name,
       // Read for each row: on a slow cluster they change.
       get maxPartRows() {
-        return config.publish.maxTransactionEvents;
+        return config.publish.partEvents;
       },
       get maxPartBytes() {
-        return config.publish.maxTransactionBytes;
+        return config.publish.partBytes;
       },
       maxRowBytes: maxRowBytesOf(config.publish),
     });

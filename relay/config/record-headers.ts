@@ -14,6 +14,7 @@ export const fixedHeaders: ReadonlySet<string> = new Set([
   'position',
   'schema-version',
   'committed-at',
+  'split-transaction',
   'replay-id',
   'backfill-id',
   'replayed-at',

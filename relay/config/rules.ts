@@ -1,5 +1,6 @@
 /** The rules between settings, which the schema of one setting cannot express. `config.ts` applies them after the schema. */
 import { ownTable } from './own-table.ts';
+import { partLimits } from './part-limits.ts';
 import type { Config } from './schema.ts';
 import { signInRules } from './sign-in-rules.ts';
 import { allowList, isLegalTopic, isProgressTopic } from './topic-patterns.ts';
@@ -18,6 +19,12 @@ const isDeadLetterTopic = (topic: string, allowed: readonly string[], progressTo
 export function reachesOtherProgress(template: string, { topics, kafka }: Config): boolean {
   const another = template.replaceAll('{slot}', 'of_another_slot');
   return another !== template && allowList(topics.allow, kafka.progressTopic).test(another);
+}
+
+/** The setting that bounds a part. */
+function smaller(publish: Config['publish'], of: 'Events' | 'Bytes'): string {
+  const [most, part] = [publish[`maxTransaction${of}`], publish[`part${of}`]];
+  return most > 0 && most < part ? `publish.maxTransaction${of}` : `publish.part${of}`;
 }
 
 /** Rules between settings; each gives the key it concerns. */
@@ -56,17 +63,17 @@ export const configRules: readonly ((config: Config) => { key: string; message: 
     registry.password !== undefined && registry.username === undefined
       ? { key: 'registry.username', message: 'is required if registry.password is set' }
       : undefined,
-  (config) =>
-    config.publish.batchEvents > config.publish.maxTransactionEvents
-      ? { key: 'publish.batchEvents', message: 'must not exceed publish.maxTransactionEvents' }
+  ({ publish }) =>
+    publish.batchEvents > partLimits(publish).events
+      ? { key: 'publish.batchEvents', message: `must not exceed ${smaller(publish, 'Events')}` }
       : undefined,
-  (config) =>
-    config.publish.batchBytes > config.publish.maxTransactionBytes
-      ? { key: 'publish.batchBytes', message: 'must not exceed publish.maxTransactionBytes' }
+  ({ publish }) =>
+    publish.batchBytes > partLimits(publish).bytes
+      ? { key: 'publish.batchBytes', message: `must not exceed ${smaller(publish, 'Bytes')}` }
       : undefined,
-  (config) =>
-    config.publish.maxTransactionBytes > config.capture.maxInFlightBytes
-      ? { key: 'publish.maxTransactionBytes', message: 'must not exceed capture.maxInFlightBytes' }
+  ({ publish, capture }) =>
+    partLimits(publish).bytes > capture.maxInFlightBytes
+      ? { key: 'publish.partBytes', message: 'must not exceed capture.maxInFlightBytes' }
       : undefined,
   (config) =>
     config.capture.watchdogMs < config.capture.walSenderTimeoutMs

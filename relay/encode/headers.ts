@@ -7,6 +7,7 @@ import { ExactNumber } from './formats/exact-number.ts';
 import { parseLosslessJson } from './formats/json.ts';
 import { committedAtHeader } from './record-time.ts';
 import { backfillIdHeader, replayedAtHeader, replayIdHeader } from './replay-headers.ts';
+import { splitHeader } from './split-header.ts';
 
 /** A row's wish for a version of its schema. It goes no further: what a reader needs is the id in the value. */
 const versionHeader = 'schema-version';
@@ -18,6 +19,7 @@ const reserved: ReadonlySet<string> = new Set([
   'position',
   versionHeader,
   committedAtHeader,
+  splitHeader,
   replayIdHeader,
   backfillIdHeader,
   replayedAtHeader,

@@ -39,6 +39,14 @@ export type Facts = {
   };
   /** Postgres may discard WAL up to here. */
   readonly acknowledged: { readonly endLsn: Lsn };
+  /** A Kafka transaction ends within a Postgres transaction; said before it is committed. */
+  readonly split: {
+    readonly commitLsn: Lsn;
+    /** It would have run into the timeout, or exceeded a limit of the settings, or the stream stands still for a pause. */
+    readonly reason: 'time' | 'limit' | 'pause';
+    /** In the Kafka transaction. */
+    readonly events: number;
+  };
   /** Kafka aborted a transaction that took too long. The limits are those of the next ones. */
   readonly expired: {
     readonly events: number;

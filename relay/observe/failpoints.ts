@@ -22,6 +22,7 @@ export const failpoints = [
   'BATCH_TAKEN',
   'DEAD_LETTERS_STORED',
   'PARTITIONS_ADDED',
+  'PART_WRITTEN',
   'PROGRESS_SENT',
   'EVENTS_SENT',
   'COMMIT_SENT',

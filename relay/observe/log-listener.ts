@@ -113,6 +113,11 @@ export function logListener(logs: ComponentLogs, now: () => number = () => perfo
         work.deadLetters += deadLetters;
       },
       deadLettered: ({ events }) => logDeadLetters(refusals, events),
+      split: ({ commitLsn, ...rest }) =>
+        publish.warn(
+          { commitLsn: formatLsn(commitLsn), ...rest },
+          'a Postgres transaction is split over several Kafka transactions',
+        ),
       expired: ({ events, bytes, elapsedMs, ...limits }) =>
         publish.warn(
           { events, bytes, elapsedMs, ...limits },

@@ -31,8 +31,14 @@ export interface Publisher {
   claim(tail: ProgressTail): Promise<Progress | null>;
   /** The same for work whose progress is of another kind. @returns its text; undefined if the topic holds none */
   claimText(tail: ProgressTail): Promise<string | undefined>;
-  /** Another batch may fill while one is committed. */
+  /** Another batch may fill while one is written or committed. */
   newBatch(): Batch;
+  /**
+   * Writes a batch of this publisher into the open Kafka transaction, and begins one if none is open. What is written
+   * becomes visible with the next `commit`, which ends the transaction. The buffers of the batch are free afterwards.
+   * @throws RelayError as `commit` does
+   */
+  write(batch: Batch): Promise<void>;
   /**
    * Commits a batch of this publisher together with the progress that covers it. One commit at a time.
    * @param onWritten called when every record is written, before the transaction is ended
@@ -43,6 +49,11 @@ export interface Publisher {
   commit(batch: Batch, progress: Progress, onWritten?: () => void): Promise<void>;
   /** The same with a progress of another kind. @param text of the progress, for the key of the writer */
   commitText(batch: Batch, text: string, onWritten?: () => void): Promise<void>;
+  /**
+   * Aborts the open transaction, if there is one, so that consumers need not wait for its timeout. Fails in silence:
+   * whoever takes the transactional id next aborts it too. After it this publisher must not be used again.
+   */
+  abandon(): Promise<void>;
   /** Closes the connections. Does not wait for a commit: its outcome is then unknown. */
   close(): Promise<void>;
 }

@@ -9,6 +9,7 @@
  * paused, and costs only time. After fast transactions the limits grow back.
  */
 import type { Config } from '../config/config.ts';
+import { partLimits, type Size, transactionLimits } from '../config/part-limits.ts';
 
 /**
  * After a transaction that took less than this part of the timeout, the size doubles. The next takes half of it at
@@ -18,8 +19,6 @@ const quickPart = 1 / 4;
 
 /** Consecutive aborts of a single Postgres transaction after which it is split. */
 const abortsBeforeSplit = 2;
-
-type Size = { readonly events: number; readonly bytes: number };
 
 export class TransactionLimits {
   /** The settings of `publish`, with the current limits. */
@@ -35,7 +34,7 @@ export class TransactionLimits {
 
   constructor({ publish, kafka }: Pick<Config, 'publish' | 'kafka'>) {
     this.#most = {
-      split: { events: publish.maxTransactionEvents, bytes: publish.maxTransactionBytes },
+      split: transactionLimits(publish),
       batch: { events: publish.batchEvents, bytes: publish.batchBytes },
     };
     this.#split = this.#most.split;
@@ -43,6 +42,7 @@ export class TransactionLimits {
     this.#timeoutMs = kafka.transactionTimeoutMs;
     const split = () => this.#split;
     const batch = () => least(this.#batch, this.#split);
+    const part = () => least(partLimits(publish), this.#split);
     this.publish = {
       ...publish,
       // They change without a restart.
@@ -57,6 +57,12 @@ export class TransactionLimits {
       },
       get maxTransactionBytes() {
         return split().bytes;
+      },
+      get partEvents() {
+        return part().events;
+      },
+      get partBytes() {
+        return part().bytes;
       },
       get batchEvents() {
         return batch().events;
@@ -95,8 +101,12 @@ export class TransactionLimits {
   }
 }
 
+/** A size that no transaction has: a limit that grows beyond it is none, as it was at the beginning. */
+const boundless = 2 ** 36;
+
 function twice({ events, bytes }: Size): Size {
-  return { events: events * 2, bytes: bytes * 2 };
+  const double = (size: number) => (size >= boundless ? Number.POSITIVE_INFINITY : size * 2);
+  return { events: double(events), bytes: double(bytes) };
 }
 
 function least(a: Size, b: Size): Size {

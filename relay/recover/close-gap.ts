@@ -12,6 +12,7 @@ import type pg from 'pg';
 import type { OutboxEvent } from '../capture/event.ts';
 import type { CapturedRow } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
+import { partLimits } from '../config/part-limits.ts';
 import type { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import { encodePatiently } from '../encode/encode-patiently.ts';
 import type { Encoder } from '../encode/encoder.ts';
@@ -64,11 +65,11 @@ const fetchEvents = 100;
 export async function closeGap(options: ClosingOptions, missing: Missing): Promise<Closed> {
   const upcoming = new Upcoming(missing.inOrder());
   const closing = new Closing(options, missing, upcoming);
-  const { maxTransactionEvents } = options.config.publish;
-  const step = Math.min(fetchEvents, maxTransactionEvents);
+  const most = partLimits(options.config.publish).events;
+  const step = Math.min(fetchEvents, most);
   for (;;) {
     // One more than fits: what remains of a larger transaction follows as if it was one of its own.
-    let left = await upcoming.ofOneTransaction(maxTransactionEvents + 1);
+    let left = await upcoming.ofOneTransaction(most + 1);
     if (left === 0) break;
     await closing.makeRoom(left);
     for (; left > 0; ) {
@@ -112,9 +113,10 @@ class Closing {
 
   /** Before a transaction: one that would not fit any more begins a batch of its own. */
   async makeRoom(events: number): Promise<void> {
-    const { batchEvents, batchBytes, maxTransactionEvents } = this.#use.config.publish;
+    const { publish } = this.#use.config;
+    const { batchEvents, batchBytes } = publish;
     const isLarge = this.#held >= batchEvents || this.#batch.bytes >= batchBytes;
-    if (isLarge || this.#held + events > maxTransactionEvents) await this.commit();
+    if (isLarge || this.#held + events > partLimits(publish).events) await this.commit();
   }
 
   /** Events of one transaction. */
@@ -130,10 +132,9 @@ class Closing {
     await failpoint('DEAD_LETTERS_STORED');
     this.#held += records.length;
     this.#deadLettered += deadLetters.length;
-    // A transaction over the limit is split, as it would be on the stream.
-    const { maxTransactionEvents, maxTransactionBytes } = config.publish;
-    if (this.#held + fetchEvents > maxTransactionEvents || this.#batch.bytes >= maxTransactionBytes)
-      await this.commit();
+    // Unlike the stream, a recovery splits a transaction that is too large for the memory.
+    const most = partLimits(config.publish);
+    if (this.#held + fetchEvents > most.events || this.#batch.bytes >= most.bytes) await this.commit();
   }
 
   /** Waits while the events may not go: a recovery obeys what people say, as the stream does. */

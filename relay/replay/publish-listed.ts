@@ -8,6 +8,7 @@ import type pg from 'pg';
 import type { OutboxEvent } from '../capture/event.ts';
 import type { CapturedRow } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
+import { partLimits } from '../config/part-limits.ts';
 import type { EncodedEvent } from '../encode/record.ts';
 import { isRefusal } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
@@ -125,9 +126,9 @@ class Run {
     if (this.#open?.isAt(row)) return false;
     this.#close();
     const { config, batchEvents, signal, progress } = this.#use;
-    const { batchBytes, maxTransactionEvents } = config.publish;
+    const { batchBytes } = config.publish;
     const isLarge = this.#held >= batchEvents || this.#batch.bytes >= batchBytes;
-    const isFull = isLarge || this.#held + row.size > maxTransactionEvents || this.#isLong();
+    const isFull = isLarge || this.#held + row.size > partLimits(config.publish).events || this.#isLong();
     if ((isFull || signal.aborted) && !(await this.#commit())) return true;
     if (signal.aborted) return true;
     this.#open = new OpenPlace(row, progress.part);
@@ -170,8 +171,8 @@ class Run {
 
   /** @returns whether to go on */
   async #splitIfLarge(row: ListedRow): Promise<boolean> {
-    const { maxTransactionEvents, maxTransactionBytes } = this.#use.config.publish;
-    const isFull = this.#held >= maxTransactionEvents || this.#batch.bytes >= maxTransactionBytes;
+    const most = partLimits(this.#use.config.publish);
+    const isFull = this.#held >= most.events || this.#batch.bytes >= most.bytes;
     return !isFull || this.#open!.isLast(row) || this.#commit();
   }
 

@@ -1,6 +1,7 @@
 /**
  * Owns the commit of one batch: decisions to Postgres, events and progress to Kafka in one transaction, then the
- * acknowledgement to Postgres.
+ * acknowledgement to Postgres. A batch that ends within a Postgres transaction is only written: the Kafka transaction stays
+ * open until the Postgres transaction is whole, or has to be split.
  */
 import type pg from 'pg';
 import type { Capture } from '../capture/capture.ts';
@@ -9,16 +10,17 @@ import type { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { storeDecisions } from '../ledger/decisions.ts';
 import type { Session } from '../ledger/session.ts';
-import { advance, type Progress } from '../model/progress.ts';
+import { advance, type Covered, type Progress } from '../model/progress.ts';
 import type { CommittedBatch } from '../observe/facts.ts';
 import { failpoint } from '../observe/failpoints.ts';
 import type { RelayObserver } from '../observe/observer.ts';
 import { isExpired } from '../publish/failed-transaction.ts';
-import type { Publisher } from '../publish/publisher.ts';
+import type { Batch, Publisher } from '../publish/publisher.ts';
 import type { Topics } from '../publish/topics.ts';
 import type { TransactionLimits } from '../publish/transaction-limits.ts';
 import { refusedEvent } from './facts.ts';
 import type { Filling } from './filling.ts';
+import { coveredBy, OpenTransaction } from './open-transaction.ts';
 import type { Pacing } from './pacing.ts';
 
 export type CommitDependencies = {
@@ -37,13 +39,14 @@ export type CommitDependencies = {
   readonly instance: string;
 };
 
-/** What the Kafka transaction tells. */
-type Kafka = Pick<CommittedBatch, 'eventsByPartition' | 'begunMs' | 'writtenMs' | 'confirmedMs'>;
+/** A Kafka transaction that is committed. Times on the monotonic clock. */
+type Ended = { readonly progress: Progress; readonly writtenMs: number; readonly confirmedMs: number };
 
 export class Committer {
   readonly #use: CommitDependencies;
   readonly #pacing: Pacing;
   #progress: Progress;
+  #open: OpenTransaction | undefined;
 
   constructor(dependencies: CommitDependencies) {
     const { config, progress } = dependencies;
@@ -63,6 +66,11 @@ export class Committer {
     return this.#progress;
   }
 
+  /** What is written and not yet committed; undefined unless a Postgres transaction comes in parts. */
+  get open(): OpenTransaction | undefined {
+    return this.#open;
+  }
+
   get pacing(): Readonly<Pacing> {
     return this.#pacing;
   }
@@ -70,54 +78,83 @@ export class Committer {
   /**
    * The order prevents loss: dead letters are stored before the progress covers their events, and the relay acknowledges
    * to Postgres only what Kafka has confirmed.
+   * @param mustEnd whether a Postgres transaction of which more will come is split here
+   * @returns whether everything is committed
    * @throws RelayError the first failure; whether Kafka has committed is unknown then
    */
-  async commit(filled: Filling): Promise<void> {
-    const { pool, publisher, capture, session, instance, topics, transactionLimits, observer } = this.#use;
-    const { batch, covered } = filled;
-    if (covered === undefined) return;
+  async commit(filled: Filling, mustEnd = false): Promise<boolean> {
+    const { pool, publisher, capture, session, observer } = this.#use;
+    const { batch, deadLetters } = filled;
+    const covered = coveredBy(this.#open, filled);
+    if (covered === undefined) return true;
     await failpoint('BATCH_TAKEN');
     await storeDecisions(pool, session, filled.decisions);
     await failpoint('DEAD_LETTERS_STORED');
+    if (this.#open === undefined) this.#pacing.begunMs = performance.now();
+    const open = this.#open ?? new OpenTransaction(this.#pacing.begunMs);
+    // Not after the write: its buffers are gone then.
+    const eventsByPartition = observer.committed === undefined ? [] : [...batch.eventsByPartition()];
+    const isEnd = covered.partial === null || mustEnd;
+    const ended = await this.#orExplain(open, filled, async () => {
+      if (isEnd) return await this.#end(covered, open.events + filled.events, batch);
+      if (batch.events > 0) await publisher.write(batch);
+      return undefined;
+    });
+    open.add(filled, eventsByPartition);
+    this.#open = ended === undefined ? open : undefined;
+    if (ended !== undefined) this.#ended(open, ended);
+    if (deadLetters.length > 0) observer.deadLettered?.({ events: deadLetters.map(refusedEvent) });
+    capture.inbox.release(filled.capturedBytes);
+    if (ended === undefined) return false;
+    observer.acknowledged?.({ endLsn: ended.progress.endLsn });
+    await failpoint('ACKNOWLEDGED');
+    return true;
+  }
+
+  /** Commits the Kafka transaction: what is written before, the batch, and the progress that covers them. */
+  async #end(covered: Covered, events: number, batch: Batch): Promise<Ended> {
+    const { publisher, capture, instance } = this.#use;
     const { timeline } = capture.system;
     const writer = { instance, time: new Date().toISOString(), timeline };
-    const next = advance(this.#progress, covered, filled.events, writer);
-    this.#pacing.begunMs = performance.now();
-    // Not after the commit: its buffers are gone then.
-    const eventsByPartition = observer.committed === undefined ? [] : [...batch.eventsByPartition()];
+    const progress = advance(this.#progress, covered, events, writer);
     let writtenMs = 0;
-    const onWritten = () => {
+    await publisher.commit(batch, progress, () => {
       writtenMs = performance.now();
-    };
-    try {
-      await publisher.commit(batch, next, onWritten);
-    } catch (error) {
-      throw await this.#explain(asRelayError(error), filled);
-    }
+    });
     await failpoint('KAFKA_COMMITTED');
-    this.#progress = next;
-    this.#pacing.committedMs = performance.now();
-    const eventsByTopic = batch.eventsByTopic();
-    topics.wrote(eventsByTopic.keys());
-    const { begunMs, committedMs: confirmedMs } = this.#pacing;
-    if (filled.hasEvents) transactionLimits.committed(confirmedMs - begunMs);
-    this.#report(filled, next, eventsByTopic, { eventsByPartition, begunMs, writtenMs, confirmedMs });
+    return { progress, writtenMs, confirmedMs: performance.now() };
+  }
+
+  #ended(open: OpenTransaction, ended: Ended): void {
+    const { capture, topics, transactionLimits } = this.#use;
+    const { progress, confirmedMs } = ended;
+    this.#progress = progress;
+    this.#pacing.committedMs = confirmedMs;
+    topics.wrote(open.eventsByTopic.keys());
+    if (open.hasEvents) transactionLimits.committed(confirmedMs - open.begunMs);
+    this.#report(open, ended);
     // Kafka has confirmed the progress that covers this LSN. Only `recover` acknowledges elsewhere, after its last commit.
-    capture.acknowledge(next.endLsn);
-    capture.inbox.release(filled.capturedBytes);
-    observer.acknowledged?.({ endLsn: next.endLsn });
-    await failpoint('ACKNOWLEDGED');
+    capture.acknowledge(progress.endLsn);
+  }
+
+  async #orExplain<T>(open: OpenTransaction, filled: Filling, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw await this.#explain(asRelayError(error), open, filled);
+    }
   }
 
   /** The failure in terms of what only the duration of the transaction or its topics can tell. */
-  async #explain(failure: RelayError, { batch, committedAtMs }: Filling): Promise<RelayError> {
+  async #explain(failure: RelayError, open: OpenTransaction, { batch, lsns }: Filling): Promise<RelayError> {
     const { config, transactionLimits, topics, observer } = this.#use;
     const elapsedMs = Math.round(performance.now() - this.#pacing.begunMs);
     const { transactionTimeoutMs } = config.kafka;
     if (!isExpired(failure, elapsedMs, transactionTimeoutMs))
       return topics.explain(failure, [...batch.eventsByTopic().keys()]);
-    const { events, bytes } = batch;
-    transactionLimits.expired(batch, committedAtMs.length);
+    const events = open.events + batch.events;
+    const bytes = open.bytes + batch.bytes;
+    transactionLimits.expired({ events, bytes }, open.transactionsWith(lsns));
     const { isSplitting, publish } = transactionLimits;
     const { maxTransactionEvents, maxTransactionBytes, batchEvents } = publish;
     observer.expired?.({
@@ -136,29 +173,27 @@ export class Committer {
     );
   }
 
-  #report(
-    { batch, events, deadLetters, committedAtMs, waypoints, traced }: Filling,
-    progress: Progress,
-    eventsByTopic: Map<string, number>,
-    { eventsByPartition, ...times }: Kafka,
-  ): void {
+  #report(open: OpenTransaction, { progress, writtenMs, confirmedMs }: Ended): void {
     const { observer, deadLetterTopic } = this.#use;
+    const { events, bytes, sentBytes, deadLetters, committedAtMs, waypoints, begunMs, traced } = open;
+    const eventsByTopic = new Map(open.eventsByTopic);
     if (deadLetterTopic !== undefined) eventsByTopic.delete(deadLetterTopic.name);
     const committed: CommittedBatch = {
       progress,
       events,
       eventsByTopic,
-      eventsByPartition: eventsByPartition.filter(({ topic }) => topic !== deadLetterTopic?.name),
-      bytes: batch.bytes,
-      sentBytes: batch.sentBytes,
-      deadLetters: deadLetters.length,
+      eventsByPartition: open.eventsByPartition.filter(({ topic }) => topic !== deadLetterTopic?.name),
+      bytes,
+      sentBytes,
+      deadLetters,
       committedAtMs,
       waypoints,
-      ...times,
+      begunMs,
+      writtenMs,
+      confirmedMs,
     };
     observer.committed?.(committed);
     if (traced !== undefined && traced.events.length > 0)
       observer.traced?.({ batch: committed, events: traced.events, omitted: traced.omitted });
-    if (deadLetters.length > 0) observer.deadLettered?.({ events: deadLetters.map(refusedEvent) });
   }
 }

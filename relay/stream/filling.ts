@@ -1,9 +1,10 @@
 /**
  * Owns the batch that fills while another is in flight: encoded events, dead letters, and the part of the stream that they
- * cover. A Postgres transaction is added whole or not at all.
+ * cover. A Postgres transaction is added whole, or as much of it as capture delivers at once.
  */
 import type { CommittedTransaction } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
+import { partLimits } from '../config/part-limits.ts';
 import type { OutboundRecord, Refusal } from '../encode/record.ts';
 import type { Decisions } from '../ledger/decisions.ts';
 import type { Release } from '../ledger/key-releases.ts';
@@ -40,6 +41,8 @@ export class Filling {
   readonly committedAtMs: number[] = [];
   /** Of the same transactions. */
   readonly waypoints: Waypoints[] = [];
+  /** Commit LSNs of the same transactions. */
+  readonly lsns: Lsn[] = [];
   /** Number of the last transaction in it that passed the gate. */
   passed = 0;
   #covered: Covered | undefined;
@@ -87,15 +90,17 @@ export class Filling {
 
   /**
    * Whether a transaction may be added. An empty batch takes any. A batch that is large enough to be efficient takes no
-   * more, and no batch grows beyond what one Kafka transaction may hold.
+   * more, and none grows beyond what is held in memory at once. A transaction that comes in parts does not share its Kafka
+   * transaction with earlier ones: if it cannot be published, they are published all the same.
    */
   takes(transaction: CommittedTransaction, limits: Config['publish']): boolean {
     if (!this.hasEvents) return true;
+    if (transaction.endLsn === null && transaction.firstOrdinal === 0) return false;
+    const most = partLimits(limits);
     const held = this.batch.events + this.deadLetters.length;
     if (held >= limits.batchEvents || this.batch.bytes >= limits.batchBytes) return false;
     return (
-      held + transaction.rows.length <= limits.maxTransactionEvents &&
-      this.batch.bytes + transaction.bytes <= limits.maxTransactionBytes
+      held + transaction.rows.length <= most.events && this.batch.bytes + transaction.bytes <= most.bytes
     );
   }
 
@@ -110,7 +115,8 @@ export class Filling {
     for (const copy of copies) this.batch.append(copy);
     this.#copies += copies.length;
     this.#rows += transaction.rows.length;
-    if (records.length + released.records.length > 0) {
+    if (records.length + released.records.length > 0 && this.lsns.at(-1) !== transaction.commitLsn) {
+      this.lsns.push(transaction.commitLsn);
       this.committedAtMs.push(transaction.committedAtMs);
       this.waypoints.push(waypoints);
     }

@@ -25,6 +25,8 @@ export type GatekeeperOptions = {
   readonly config: Config;
   readonly observer: RelayObserver;
   readonly ending: AbortSignal;
+  /** Called while the stream stands still because somebody said so. */
+  readonly onStanding: () => void;
   /** Of the stream, once it has failed. */
   readonly failure: () => RelayError | undefined;
 };
@@ -130,6 +132,7 @@ export class Gatekeeper {
     this.#obstacle = obstacle;
     const failure = this.#use.failure();
     if (failure !== undefined && obstacle.kind !== 'limited') throw failure;
+    if (obstacle.kind !== 'limited') this.#use.onStanding();
     const begunMs = performance.now();
     // The debt of a large transaction may take longer than a timer can: that one would fire at once, again and again.
     await this.#changed.wait(obstacle.kind === 'limited' ? Math.min(obstacle.waitMs, lookMs) : lookMs);

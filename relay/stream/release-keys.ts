@@ -6,6 +6,7 @@
 import type pg from 'pg';
 import type { CommittedTransaction } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
+import { partLimits } from '../config/part-limits.ts';
 import type { Encoder } from '../encode/encoder.ts';
 import { isRefusal, type OutboundRecord, type Refusal } from '../encode/record.ts';
 import { type Release, type Requested, readRequest, untilVisible } from '../ledger/key-releases.ts';
@@ -32,7 +33,7 @@ export async function releaseKeys(
   transaction: CommittedTransaction,
 ): Promise<Released> {
   const { config, pool } = means;
-  const { maxTransactionEvents, maxTransactionBytes } = config.publish;
+  const most = partLimits(config.publish);
   const records: OutboundRecord[] = [];
   const releases: Release[] = [];
   const newlyRefused: Refusal[] = [];
@@ -42,8 +43,8 @@ export async function releaseKeys(
   await untilVisible(pool, transaction.xid);
   for (const request of new Set(transaction.releases ?? [])) {
     const requested = await readRequest(pool, config.slot.name, request, {
-      events: Math.max(1, maxTransactionEvents - events),
-      bytes: Math.max(1, maxTransactionBytes - bytes),
+      events: Math.max(1, most.events - events),
+      bytes: Math.max(1, most.bytes - bytes),
     });
     if (requested === undefined) continue;
     // A key that one transaction requests twice is released once: the second request would find the same events.

@@ -3,6 +3,9 @@
  * capture, encodes them and adds them; `#publish` takes the batch and commits it (`committer.ts`). So one batch fills while
  * another is in flight. `#content` wakes the publisher and `#room` the filler; `#isBlocked` makes the batch due now. The
  * first failure ends both loops and all duties. The next session starts from the progress in Kafka.
+ *
+ * A Postgres transaction that is too large for the memory comes in parts, which all go into one Kafka transaction. Where
+ * that one cannot stay open for long enough, the Postgres transaction is split (`splitting.ts`).
  */
 import type { Kafka } from 'kafkajs';
 import { eventsOf, type OutboxEvents } from '../capture/event.ts';
@@ -26,9 +29,11 @@ import { Filling, leavesNothing } from './filling.ts';
 import { Gatekeeper } from './gatekeeper.ts';
 import { KeySampler } from './key-sampler.ts';
 import { Notice } from './notice.ts';
+import { coveredBy } from './open-transaction.ts';
 import { dueInMs } from './pacing.ts';
 import { publishedPart } from './published-part.ts';
 import { type Released, releaseKeys } from './release-keys.ts';
+import { aheadOf, endsAtMs, exceeds, marked, openForMs, type SplitReason } from './splitting.ts';
 import { TracedEvents } from './traced-events.ts';
 
 export type StreamingDependencies = CommitDependencies & {
@@ -61,6 +66,10 @@ export class Streaming {
   #committing: Filling | undefined;
   #isBlocked = false;
   #beat: number;
+  /** Why the open Kafka transaction is to be committed although its Postgres transaction goes on. */
+  #split: SplitReason | undefined;
+  /** Commit LSN of a Postgres transaction whose first events are in an earlier Kafka transaction. */
+  #continued: Lsn | undefined;
 
   constructor(dependencies: StreamingDependencies) {
     this.#use = dependencies;
@@ -69,10 +78,12 @@ export class Streaming {
     this.#committer = new Committer(dependencies);
     if (dependencies.observer.keysSampled !== undefined) this.#keySampler = new KeySampler(performance.now());
     this.#beat = dependencies.progress.beat;
+    this.#continued = dependencies.progress.partial?.commitLsn;
     this.#filling = this.#newFilling();
     this.#gatekeeper = new Gatekeeper({
       ...dependencies,
       ending: this.#ending.signal,
+      onStanding: () => this.#ask('pause'),
       failure: () => dependencies.capture.inbox.failure,
     });
     this.#refusals = new Refusals(
@@ -97,6 +108,7 @@ export class Streaming {
   /** Commit time in Postgres, ms since 1970, of the oldest transaction that is received and not yet in Kafka. */
   get oldestWaitingMs(): number | undefined {
     return (
+      this.#committer.open?.committedAtMs[0] ??
       this.#committing?.committedAtMs[0] ??
       this.#filling.committedAtMs[0] ??
       (this.isRepeating ? undefined : this.#use.capture.inbox.first?.committedAtMs)
@@ -111,7 +123,8 @@ export class Streaming {
 
   /** Events that are received and not yet committed. */
   get waitingEvents(): number {
-    return (this.#committing?.rows ?? 0) + this.#filling.rows + this.#use.capture.inbox.events;
+    const written = this.#committer.open?.rows ?? 0;
+    return written + (this.#committing?.rows ?? 0) + this.#filling.rows + this.#use.capture.inbox.events;
   }
 
   /** What the stream stands still for because somebody said so, and whether the rate limit holds events up. */
@@ -138,6 +151,8 @@ export class Streaming {
       throw error;
     } finally {
       signal.removeEventListener('abort', end);
+      // The next session gets the whole Postgres transaction again.
+      if (this.#committer.open !== undefined) await this.#use.publisher.abandon();
     }
     await this.#use.capture.flush(flushTimeoutMs);
     await failpoint('DRAINED');
@@ -219,6 +234,7 @@ export class Streaming {
     }
     this.#use.observer.captured?.(capturedFact(transaction, published));
     this.#heed(transaction);
+    await this.#splitIfFull(transaction);
     const takenMs = performance.now();
     const { receivedMs = takenMs } = transaction;
     const released = await this.#release(transaction);
@@ -233,22 +249,46 @@ export class Streaming {
     const waypoints = { receivedMs, takenMs: takenMs + stoodMs, encodedMs, encodingMs };
     const sampled = this.#keySampler?.sample(decision.records, encodedMs);
     if (sampled !== undefined) this.#use.observer.keysSampled?.(sampled);
-    while (!this.#filling.takes(transaction, this.#use.config.publish) && !this.#isEnding) {
-      this.#isBlocked = true;
-      this.#content.give();
-      await this.#room.wait();
-    }
-    this.#isBlocked = false;
+    await this.#while(() => !this.#filling.takes(transaction, this.#use.config.publish));
     if (this.#isEnding) return;
-    this.#filling.add(transaction, decision, { released, copies, waypoints });
+    const isContinued = transaction.commitLsn === this.#continued;
+    this.#filling.add(transaction, isContinued ? marked(decision) : decision, {
+      released,
+      copies,
+      waypoints,
+    });
     this.#filling.passed = this.#gatekeeper.passed;
     if (leavesNothing(transaction, decision)) this.#use.capture.inbox.release(transaction.bytes);
     this.#content.give();
   }
 
+  /** Before a part that would take its Kafka transaction beyond the limits of the settings. */
+  async #splitIfFull(part: CommittedTransaction): Promise<void> {
+    const batches = () => [this.#committing, this.#filling];
+    const ahead = aheadOf(part, this.#committer.open, batches());
+    if (!exceeds(part, ahead, this.#use.transactionLimits.publish)) return;
+    this.#ask('limit');
+    await this.#while(
+      () => this.#committer.open !== undefined || batches().some((each) => each?.hasEvents === true),
+    );
+  }
+
+  /** Has the open Kafka transaction committed although its Postgres transaction goes on. */
+  #ask(reason: SplitReason): void {
+    if (!this.#isWithin) return;
+    this.#split ??= reason;
+    this.#content.give();
+  }
+
+  /** Whether a Postgres transaction of which more will come is written, or about to be. */
+  get #isWithin(): boolean {
+    const batches = [this.#committing, this.#filling];
+    return this.#committer.open !== undefined || batches.some((each) => each?.covered?.partial != null);
+  }
+
   /**
    * Publishes the keys whose release the transaction requests. Everything before it is committed first, so that every
-   * event that waits is stored.
+   * event that waits is stored. The parts of the transaction itself are written: theirs are stored too.
    */
   async #release(transaction: CommittedTransaction): Promise<Released> {
     if (transaction.releases === undefined) return nothingReleased;
@@ -271,7 +311,12 @@ export class Streaming {
   }
 
   async #allCommitted(): Promise<void> {
-    while ((this.#filling.hasEvents || this.#committing !== undefined) && !this.#isEnding) {
+    await this.#while(() => this.#filling.hasEvents || this.#committing !== undefined);
+  }
+
+  /** Waits for the publisher. */
+  async #while(isBusy: () => boolean): Promise<void> {
+    while (isBusy() && !this.#isEnding) {
       this.#isBlocked = true;
       this.#content.give();
       await this.#room.wait();
@@ -349,26 +394,61 @@ export class Streaming {
 
   /** Batch to Kafka to Postgres. */
   async #publish(): Promise<void> {
+    let passed = 0;
     while (await this.#due()) {
       const filled = this.#filling;
       this.#filling = this.#newFilling();
       this.#room.give();
       this.#committing = filled;
-      await this.#committer.commit(filled);
+      const split = this.#splitNow(filled);
+      if (split !== undefined) this.#use.observer.split?.(split);
+      passed = Math.max(passed, filled.passed);
+      const isEnded = await this.#committer.commit(filled, split !== undefined);
       this.#committing = undefined;
-      this.#gatekeeper.committed(filled.passed);
+      if (isEnded) this.#gatekeeper.committed(passed);
       this.#room.give();
     }
+  }
+
+  /**
+   * Whether the Postgres transaction that the batch ends within is split behind it. What is added from here on comes with
+   * the mark.
+   */
+  #splitNow(filled: Filling): Facts['split'] | undefined {
+    const { open } = this.#committer;
+    const reason = this.#split ?? (this.#isLate(performance.now()) ? 'time' : undefined);
+    const partial = coveredBy(open, filled)?.partial ?? null;
+    this.#split = undefined;
+    if (partial === null || reason === undefined) return undefined;
+    this.#continued = partial.commitLsn;
+    const events = (open?.events ?? 0) + filled.events;
+    return { commitLsn: partial.commitLsn, reason, events };
+  }
+
+  #isLate(nowMs: number): boolean {
+    const { open } = this.#committer;
+    return open !== undefined && nowMs >= endsAtMs(open, openForMs(this.#use.config.kafka));
   }
 
   /** Waits until the batch is due, or until the stream ends. */
   async #due(): Promise<boolean> {
     while (!this.#isEnding) {
-      const waitMs = dueInMs(this.#filling, this.#isBlocked, this.#committer.pacing, performance.now());
+      const waitMs = this.#dueInMs(performance.now());
       if (waitMs === 0) return true;
       await this.#content.wait(waitMs);
     }
     return false;
+  }
+
+  /** @returns undefined while there is nothing to commit */
+  #dueInMs(nowMs: number): number | undefined {
+    const { open, pacing } = this.#committer;
+    const { hasEvents, covered } = this.#filling;
+    if (open === undefined) return dueInMs(this.#filling, this.#isBlocked, pacing, nowMs);
+    // What belongs to an open transaction waits for nothing: consumers wait for it.
+    if (hasEvents || covered !== undefined || this.#split !== undefined) return 0;
+    // The stream may stall within a transaction, for a schema or for Postgres.
+    return Math.max(0, open.begunMs + openForMs(this.#use.config.kafka) - nowMs);
   }
 }
 

@@ -54,6 +54,13 @@ export class TracedEvents {
     });
   }
 
+  /** Notes the events of another batch of the same Kafka transaction. */
+  absorb(others: TracedEvents): void {
+    const room = eventsMax - this.events.length;
+    this.events.push(...others.events.slice(0, room));
+    this.#omitted += others.omitted + Math.max(0, others.events.length - room);
+  }
+
   get #isFull(): boolean {
     if (this.events.length < eventsMax) return false;
     this.#omitted += 1;

@@ -122,17 +122,29 @@ export const publish = section({
     compressionNames,
     'lz4',
   ),
-  maxTransactionEvents: integer(
-    'Most events in one Kafka transaction. A larger Postgres transaction is split.',
+  partEvents: integer(
+    'Number of events of a large Postgres transaction that the relay holds in memory at once. It sends them as parts of one Kafka transaction.',
     10_000,
     1,
     1_000_000,
   ),
-  maxTransactionBytes: integer(
-    'Most bytes in one Kafka transaction. A larger Postgres transaction is split.',
+  partBytes: integer(
+    'Number of bytes of a large Postgres transaction that the relay holds in memory at once.',
     16 * MiB,
     1_024,
     1024 * MiB,
+  ),
+  maxTransactionEvents: integer(
+    'Most events in one Kafka transaction; 0 = without limit. A larger Postgres transaction is split, and so is one that Kafka would abort because of `kafka.transactionTimeoutMs`.',
+    0,
+    0,
+    1_000_000_000,
+  ),
+  maxTransactionBytes: integer(
+    'Most bytes in one Kafka transaction; 0 = without limit. A larger Postgres transaction is split.',
+    0,
+    0,
+    1024 * 1024 * MiB,
   ),
   batchEvents: integer(
     'Number of events at which a Kafka transaction is full: it then takes no further Postgres transactions.',

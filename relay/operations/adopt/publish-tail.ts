@@ -7,6 +7,7 @@ import type pg from 'pg';
 import { eventsOf, type OutboxEvent } from '../../capture/event.ts';
 import type { CommittedTransaction } from '../../capture/transaction.ts';
 import type { Config } from '../../config/config.ts';
+import { partLimits } from '../../config/part-limits.ts';
 import type { DeadLetterTopic } from '../../encode/dead-letter-topic.ts';
 import { encodePatiently } from '../../encode/encode-patiently.ts';
 import type { Encoder } from '../../encode/encoder.ts';
@@ -71,8 +72,7 @@ export class TailPublisher {
     const isFull = this.#held >= publish.batchEvents || this.#batch.bytes >= publish.batchBytes;
     const { length } = transaction.rows;
     // What belongs together becomes visible together: a transaction that would not fit begins a batch of its own.
-    if (!this.#isWithin && (isFull || this.#held + length > publish.maxTransactionEvents))
-      await this.commit();
+    if (!this.#isWithin && (isFull || this.#held + length > partLimits(publish).events)) await this.commit();
     const done = publishedEvents(this.#progress, transaction.commitLsn);
     if (done === Number.POSITIVE_INFINITY) return;
     const events = eventsOf(transaction, Math.max(0, done - transaction.firstOrdinal));

@@ -39,6 +39,8 @@ export class KafkajsPublisher implements Publisher {
   /** Base offset of the latest record batch by `topic/partition`. The next one must be greater. */
   readonly #offsets = new Map<string, bigint>();
   #begun: Transaction | undefined;
+  /** The transaction that has records and is not ended. */
+  #open: Transaction | undefined;
   #failure: RelayError | undefined;
 
   private constructor(kafka: Kafka, config: Config, writer: Writer) {
@@ -85,8 +87,9 @@ export class KafkajsPublisher implements Publisher {
     const seen = tail.untilClaim(claimId, this.#requestTimeoutMs * 2);
     seen.catch(() => {});
     tail.resume();
-    await this.#transact(async (transaction) => {
-      await this.#sendFirst(transaction, claimKey(this.#writer.key), claimId);
+    await this.#transact(async () => {
+      await this.#writeProgress(claimKey(this.#writer.key), claimId);
+      await this.#end();
     });
     await failpoint('CLAIM_COMMITTED');
     const text = await seen;
@@ -103,42 +106,81 @@ export class KafkajsPublisher implements Publisher {
   }
 
   async commitText(batch: BatchBuilder, text: string, onWritten?: () => void): Promise<void> {
-    await this.#transact(async (transaction) => {
-      // The progress goes first. Only a send to one partition can be retried safely on CONCURRENT_TRANSACTIONS, and
-      // after it has succeeded, that error cannot occur again in this transaction.
-      await this.#sendFirst(transaction, this.#writer.key, text);
+    await this.#transact(async () => {
+      // The progress goes first, unless a part of the transaction is written already. Only a send to one partition can
+      // be retried safely on CONCURRENT_TRANSACTIONS, and after it has succeeded, that error cannot occur again in this
+      // transaction.
+      const isFirst = this.#open === undefined;
+      if (isFirst) await this.#writeProgress(this.#writer.key, text);
       await failpoint('PROGRESS_SENT');
-      for (const send of batch.sends()) await this.#send(transaction, send);
+      for (const send of batch.sends()) await this.#send(await this.#transaction(), send);
+      if (!isFirst) await this.#writeProgress(this.#writer.key, text);
       onWritten?.();
       await failpoint('EVENTS_SENT');
-    }, 'COMMIT_SENT');
+      await this.#end('COMMIT_SENT');
+    });
+  }
+
+  async write(batch: BatchBuilder): Promise<void> {
+    await this.#transact(async () => {
+      for (const send of batch.sends()) {
+        // As with the progress: the first send of a transaction is one to a single partition.
+        const [first, ...others] = send;
+        const isBegun = this.#open !== undefined;
+        if (!isBegun && first !== undefined) await this.#sendFirst([first]);
+        const rest = isBegun ? send : others;
+        if (rest.length > 0) await this.#send(await this.#transaction(), rest);
+      }
+    });
+    await failpoint('PART_WRITTEN');
+  }
+
+  async abandon(): Promise<void> {
+    const open = this.#failure === undefined ? this.#open : undefined;
+    this.#failure ??= new RelayError('INTERNAL', 'its transaction was abandoned');
+    // Whoever takes the transactional id aborts the transaction too, and so does Kafka after its timeout.
+    await open?.abort().catch(() => {});
   }
 
   async close(): Promise<void> {
     await this.#producer.disconnect().catch(() => {});
   }
 
-  async #transact(work: (transaction: Transaction) => Promise<void>, ending?: Failpoint): Promise<void> {
+  async #transact(work: () => Promise<void>): Promise<void> {
     if (this.#failure !== undefined)
       throw new RelayError('INTERNAL', 'the producer was used after a failure', { cause: this.#failure });
     try {
-      const transaction = this.#begun ?? (await this.#producer.transaction());
-      this.#begun = undefined;
-      await work(transaction);
-      const committed = transaction.commit();
-      committed.catch(() => {}); // awaited below, after the failpoint
-      if (ending !== undefined) await failpoint(ending);
-      await committed;
+      await work();
     } catch (error) {
       this.#failure = recordsRefused(error) ?? kafkaError(error, 'publishing', 'PUBLISH_UNCERTAIN');
       throw this.#failure;
     }
   }
 
-  async #sendFirst(transaction: Transaction, key: string, value: string): Promise<void> {
+  /** The open transaction; begins one if none is open. */
+  async #transaction(): Promise<Transaction> {
+    this.#open ??= this.#begun ?? (await this.#producer.transaction());
+    this.#begun = undefined;
+    return this.#open;
+  }
+
+  async #end(ending?: Failpoint): Promise<void> {
+    const committed = (await this.#transaction()).commit();
+    committed.catch(() => {}); // awaited below, after the failpoint
+    if (ending !== undefined) await failpoint(ending);
+    await committed;
+    this.#open = undefined;
+  }
+
+  #writeProgress(key: string, value: string): Promise<void> {
     const topic = this.#writer.progressTopic;
     const messages = [{ key, value, partition: 0 }];
-    const send = [{ topic, partition: 0, messages, bytes: 0, maxBytes: Number.POSITIVE_INFINITY }];
+    return this.#sendFirst([{ topic, partition: 0, messages, bytes: 0, maxBytes: Number.POSITIVE_INFINITY }]);
+  }
+
+  /** To one partition. */
+  async #sendFirst(send: readonly PartitionSlice[]): Promise<void> {
+    const transaction = await this.#transaction();
     const deadline = performance.now() + this.#requestTimeoutMs;
     for (;;) {
       try {

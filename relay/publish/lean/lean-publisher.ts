@@ -80,6 +80,17 @@ export class LeanPublisher implements Publisher {
     return this.commitText(batch, serializeProgress(progress), onWritten);
   }
 
+  async write(batch: LeanBatchBuilder): Promise<void> {
+    if (this.#compressor !== undefined) await batch.compress(this.#compressor);
+    await this.#producer.write([...batch.partitions()], { begun: () => failpoint('PARTITIONS_ADDED') });
+    batch.release();
+    await failpoint('PART_WRITTEN');
+  }
+
+  abandon(): Promise<void> {
+    return this.#producer.abandon();
+  }
+
   async commitText(batch: LeanBatchBuilder, text: string, onWritten?: () => void): Promise<void> {
     // Before the transaction begins: its time is limited.
     if (this.#compressor !== undefined) await batch.compress(this.#compressor);

@@ -14,8 +14,8 @@ import { nextIdentity } from './answers.ts';
 import type { Framing } from './record-batch.ts';
 import {
   apis,
-  commitRequest,
-  commitRequest2,
+  endRequest,
+  endRequest2,
   type Producer,
   produceRequest,
   produceRequest2,
@@ -33,7 +33,7 @@ export type Protocol = {
     topics: readonly TopicFrames[],
   ) => WireRequest;
   readonly decodeProduce: Decode<ProduceAnswer>;
-  readonly commitRequest: (producer: Producer) => WireRequest;
+  readonly endRequest: (producer: Producer, isCommit: boolean) => WireRequest;
   readonly decodeEndTxn: Decode<EndTxnAnswer>;
   /** Who the producer is in the next transaction. @throws RelayError PUBLISH_UNCERTAIN if the answer is unexpected */
   readonly next: (producer: Producer, answer: EndTxnAnswer) => Producer;
@@ -46,7 +46,7 @@ const protocol1: Protocol = {
   framing: 'fixed',
   produceRequest,
   decodeProduce,
-  commitRequest,
+  endRequest,
   decodeEndTxn,
   next: (producer) => producer,
 };
@@ -58,7 +58,7 @@ const protocol2: Protocol = {
   framing: 'compact',
   produceRequest: produceRequest2,
   decodeProduce: decodeProduce12,
-  commitRequest: commitRequest2,
+  endRequest: endRequest2,
   decodeEndTxn: decodeEndTxn5,
   next: nextIdentity,
 };

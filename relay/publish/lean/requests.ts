@@ -69,12 +69,16 @@ export function produceRequest(
   return { ...apis.produce, body };
 }
 
-export function commitRequest({ transactionalId, producerId, producerEpoch }: Producer): WireRequest {
+/** Commits the transaction, or aborts it. */
+export function endRequest(
+  { transactionalId, producerId, producerEpoch }: Producer,
+  isCommit: boolean,
+): WireRequest {
   const fields = new Fields(textBytes(transactionalId) + 11);
   fields.string(transactionalId);
   fields.int64(producerId);
   fields.int16(producerEpoch);
-  fields.byte(1);
+  fields.byte(isCommit ? 1 : 0);
   return { ...apis.endTxn, body: [fields.bytes] };
 }
 
@@ -106,12 +110,15 @@ export function produceRequest2(
 }
 
 /** The same in protocol 2. The answer assigns the identity of the next transaction. */
-export function commitRequest2({ transactionalId, producerId, producerEpoch }: Producer): WireRequest {
+export function endRequest2(
+  { transactionalId, producerId, producerEpoch }: Producer,
+  isCommit: boolean,
+): WireRequest {
   const fields = new Fields(compactTextBytes(transactionalId) + 12);
   fields.compactString(transactionalId);
   fields.int64(producerId);
   fields.int16(producerEpoch);
-  fields.byte(1);
+  fields.byte(isCommit ? 1 : 0);
   fields.noTags();
   return { ...apis.endTxn2, isFlexible: true, body: [fields.bytes] };
 }

@@ -4,6 +4,10 @@
  * retries nothing: any error and any missing or unexpected answer ends this producer for good. A transaction is
  * committed when, and only when, the coordinator has confirmed it.
  *
+ * A transaction may be written in several steps. Between two of them everything that was sent is answered, so before the
+ * first record of a step the producer may retry again: to find a broker, or to add partitions that are not part of the
+ * transaction yet. If Kafka has aborted it because of its timeout, it has raised the epoch too, and refuses all that.
+ *
  * Between two transactions the producer follows the cluster from one transaction protocol to the other. All rules hold
  * in both; protocol 2 (KIP-890) also makes Kafka refuse whatever belongs to an earlier transaction.
  *
@@ -73,6 +77,8 @@ export type CrashPoints = {
 
 type Place = { readonly topic: string; readonly partition: number };
 
+const nameOf = ({ topic, partition }: Place): string => `${topic}/${partition}`;
+
 /** The batches for one broker. */
 type Route = { readonly broker: Broker; readonly parts: PartitionBatches[] };
 
@@ -94,6 +100,10 @@ export class TransactionalProducer {
   #isUsed = false;
   /** Whether anything of the current transaction is sent. */
   #isBegun = false;
+  /** Whether records of the current transaction are sent: nobody may begin another. */
+  #isWritten = false;
+  /** Partitions that are part of it. */
+  readonly #members = new Set<string>();
   /** Of the last transaction. */
   #endedAtMs = Number.NEGATIVE_INFINITY;
   #feature = noFeature;
@@ -129,7 +139,34 @@ export class TransactionalProducer {
    * @throws RelayError KAFKA_UNAVAILABLE if nothing was sent; PUBLISH_UNCERTAIN if the outcome is not known;
    * PRODUCER_FENCED; KAFKA_UNAUTHORIZED; PUBLISH_REFUSED. After any of them this producer must not be used again.
    */
-  async commit(parts: readonly PartitionBatches[], places: CrashPoints = {}): Promise<void> {
+  commit(parts: readonly PartitionBatches[], places: CrashPoints = {}): Promise<void> {
+    return this.#alone(async () => {
+      await this.#write(parts, places);
+      await places.sent?.();
+      await this.#end(places);
+    });
+  }
+
+  /**
+   * Writes the batches into the open transaction, and begins one if none is open. Once this resolves, their buffers may be
+   * reused. @throws RelayError as `commit` does
+   */
+  write(parts: readonly PartitionBatches[], places: CrashPoints = {}): Promise<void> {
+    return this.#alone(() => this.#write(parts, places));
+  }
+
+  /** Aborts the open transaction, as far as that can be done quickly. The producer must not be used again. */
+  async abandon(): Promise<void> {
+    if (!this.#isWritten || this.#isBusy || this.#failure !== undefined) return;
+    this.#failure = new RelayError('INTERNAL', 'its transaction was abandoned');
+    if (this.#coordinator === undefined || this.#wire === undefined) return;
+    const { endRequest, decodeEndTxn } = this.#protocol;
+    const request = endRequest(this.#producer, false);
+    // Whoever takes the transactional id aborts the transaction too, and so does Kafka after its timeout.
+    await this.#wire.send(this.#coordinator, request, decodeEndTxn).catch(() => {});
+  }
+
+  async #alone(work: () => Promise<void>): Promise<void> {
     if (this.#failure !== undefined || this.#isBusy)
       throw new RelayError(
         'INTERNAL',
@@ -137,17 +174,11 @@ export class TransactionalProducer {
         { cause: this.#failure },
       );
     this.#isBusy = true;
-    this.#isBegun = false;
-    let isSent = false;
     try {
-      const routes = await this.#untilDone(() => this.#prepare(parts));
-      await places.begun?.();
-      isSent = true;
-      await Promise.all(routes.map((route) => this.#produce(route, places)));
-      await places.sent?.();
-      await this.#end(places);
+      await work();
     } catch (error) {
-      this.#failure = kafkaError(error, 'publishing', isSent ? 'PUBLISH_UNCERTAIN' : 'KAFKA_UNAVAILABLE');
+      const code = this.#isWritten ? 'PUBLISH_UNCERTAIN' : 'KAFKA_UNAVAILABLE';
+      this.#failure = kafkaError(error, 'publishing', code);
       throw this.#failure;
     } finally {
       this.#isBusy = false;
@@ -157,6 +188,17 @@ export class TransactionalProducer {
   /** Of the latest transaction. */
   get transactionVersion(): 1 | 2 {
     return this.#protocol.version;
+  }
+
+  async #write(parts: readonly PartitionBatches[], places: CrashPoints): Promise<void> {
+    if (!this.#isWritten) {
+      this.#isBegun = false;
+      this.#members.clear();
+    }
+    const routes = await this.#untilDone(() => this.#prepare(parts));
+    await places.begun?.();
+    this.#isWritten = true;
+    await Promise.all(routes.map((route) => this.#produce(route, places)));
   }
 
   async close(): Promise<void> {
@@ -178,7 +220,7 @@ export class TransactionalProducer {
     };
   }
 
-  /** Finds and connects every broker that takes part, and begins the transaction. */
+  /** Finds and connects every broker that takes part, and begins the transaction, or extends it. */
   async #prepare(parts: readonly PartitionBatches[]): Promise<Route[]> {
     const coordinator = await this.#findCoordinator();
     const routes = await this.#route(parts);
@@ -187,7 +229,9 @@ export class TransactionalProducer {
     for (const broker of brokers) checkConnected(broker);
     if (!this.#isBegun) await this.#agree(coordinator, brokers);
     for (const broker of brokers) checkSuitable(broker, this.#protocol);
-    if (this.#isBegun || this.#addsFirst(routes.length)) await this.#add(coordinator, parts);
+    const others = parts.filter((part) => !this.#members.has(nameOf(part)));
+    if (others.length > 0 && (this.#isBegun || this.#addsFirst(routes.length)))
+      await this.#add(coordinator, others);
     return routes;
   }
 
@@ -206,6 +250,7 @@ export class TransactionalProducer {
     this.#isBegun = true;
     this.#isUsed ||= this.#protocol.version === 1;
     checkAdded(await this.#open.send(coordinator, request, decodeAddPartitions));
+    for (const part of parts) this.#members.add(nameOf(part));
   }
 
   /** Chooses the protocol of the next transaction. */
@@ -282,6 +327,7 @@ export class TransactionalProducer {
       const request = this.#produceRequest(placed);
       const answer = await this.#append(broker, request, placed);
       checkProduced(placed, answer, this.#sequences);
+      for (const one of placed) this.#members.add(nameOf(one));
       await places.answered?.();
     }
   }
@@ -311,19 +357,20 @@ export class TransactionalProducer {
 
   #seal({ topic, partition, batch }: Placed): Buffer {
     const { producerId, producerEpoch } = this.#producer;
-    const baseSequence = this.#sequences.take(`${topic}/${partition}`, batch.count);
+    const baseSequence = this.#sequences.take(nameOf({ topic, partition }), batch.count);
     return batch.seal({ producerId, producerEpoch, baseSequence }, this.#protocol.framing);
   }
 
   async #end(places: CrashPoints): Promise<void> {
     const coordinator = this.#connectedCoordinator;
-    const { commitRequest, decodeEndTxn, next } = this.#protocol;
-    const answered = this.#open.send(coordinator, commitRequest(this.#producer), decodeEndTxn);
+    const { endRequest, decodeEndTxn, next } = this.#protocol;
+    const answered = this.#open.send(coordinator, endRequest(this.#producer, true), decodeEndTxn);
     answered.catch(() => {}); // awaited below, after the failpoint
     await places.ending?.();
     const answer = await answered;
     checkCommitted(answer);
     this.#become(next(this.#producer, answer));
+    this.#isWritten = false;
     this.#endedAtMs = performance.now();
   }
 

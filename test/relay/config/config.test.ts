@@ -396,7 +396,7 @@ describe('faults', () => {
     ['outbox.columns', { OUTBOX_COLUMNS_TYPE: 'id' }],
     ['publish.batchEvents', { PUBLISH_BATCH_EVENTS: '10001' }],
     ['publish.batchBytes', { PUBLISH_BATCH_BYTES: '16777217' }],
-    ['publish.maxTransactionBytes', { CAPTURE_MAX_IN_FLIGHT_BYTES: '1048576' }],
+    ['publish.partBytes', { CAPTURE_MAX_IN_FLIGHT_BYTES: '1048576' }],
     ['capture.watchdogMs', { CAPTURE_WATCHDOG_MS: '5000' }],
     ['topics.allow', { TOPICS_ALLOW: 'a,outbox-relay.progress.outbox_relay' }],
     ['deadLetters.topic', { DEAD_LETTERS_TOPIC: 'outbox.event.refused' }],

@@ -14,12 +14,14 @@ const { config } = loadConfig({
 function keep(control: Control) {
   const ending = new AbortController();
   const controlled = vi.fn();
+  const standing = vi.fn();
   let failure: RelayError | undefined;
   const keeper = new Gatekeeper({
     control,
     config,
     observer: { controlled },
     ending: ending.signal,
+    onStanding: standing,
     failure: () => failure,
   });
   ending.signal.addEventListener('abort', () => keeper.wake());
@@ -27,6 +29,7 @@ function keep(control: Control) {
     keeper,
     ending,
     controlled,
+    standing,
     fail: () => {
       failure = new RelayError('POSTGRES_UNAVAILABLE', 'gone');
       keeper.wake();

@@ -4,7 +4,7 @@ import { BufferPool } from '../../../../relay/publish/lean/buffer-pool.ts';
 import { RecordBatch, recordBound } from '../../../../relay/publish/lean/record-batch.ts';
 import {
   apiVersionsRequest,
-  commitRequest2,
+  endRequest2,
   produceRequest2,
   raiseEpochRequest,
 } from '../../../../relay/publish/lean/requests.ts';
@@ -48,7 +48,7 @@ test('Produce, version 12, with several topics and partitions, and sizes of one 
 });
 
 test('EndTxn, version 5', () => {
-  expect(sent(commitRequest2({ ...producer, producerEpoch: 32_766 }))).toBe(
+  expect(sent(endRequest2({ ...producer, producerEpoch: 32_766 }, true))).toBe(
     '001a000500000007000572656c617900136f7574626f782d72656c61792e736cc3b67400000000000012677ffe0100',
   );
 });
@@ -66,7 +66,7 @@ test('ApiVersions, version 3', () => {
 
 test('a name of 127 bytes or more has a length of two bytes', () => {
   for (const length of [126, 127, 300]) {
-    const { body } = commitRequest2({ ...producer, transactionalId: 'x'.repeat(length) });
+    const { body } = endRequest2({ ...producer, transactionalId: 'x'.repeat(length) }, true);
     const [bytes] = body;
     expect(bytes?.length).toBe((length < 127 ? 1 : 2) + length + 12);
     expect(bytes?.at(-2), 'commit').toBe(1);
