@@ -42,7 +42,7 @@ const counters = {
     labels: ['kind'],
   },
   kafka_transactions_split_total: {
-    help: 'Kafka transactions that ended inside a Postgres transaction, because that exceeds the limit.',
+    help: 'Kafka transactions that ended inside a Postgres transaction, which was split because of a limit, the time or a pause.',
   },
   state_changes_total: { help: 'How many times the relay entered each state.', labels: ['state'] },
   errors_total: {

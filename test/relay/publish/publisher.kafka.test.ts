@@ -256,6 +256,55 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       expect(await (await fence(second)).claim(second.tail)).toEqual(progressAt(config, 10n));
     });
 
+    test('makes visible what was written before it, to other partitions too, and not one record earlier', async () => {
+      const config = await newSlot();
+      const topic = await createTopic('parts', 3);
+      const relay = await newRelay(config);
+      const publisher = await fence(relay);
+      await publisher.claim(relay.tail);
+      const write = async (...keys: string[]) => {
+        const batch = publisher.newBatch();
+        for (const key of keys) batch.append(recordOf({ topic, key, partition: Number(key) % 3 }));
+        await publisher.write(batch);
+      };
+      await write('0', '1', '3', '4');
+      await write('6');
+      await write('7', '2', '5');
+      // The ends up to which a consumer under `read_committed` gets anything.
+      const admin = (await kafkaClient()).admin();
+      await admin.connect();
+      closing.push(() => admin.disconnect());
+      const ends = async () => (await admin.fetchTopicOffsets(topic)).map(({ high }) => high);
+      expect(await ends()).toEqual(['0', '0', '0']);
+      await commit(publisher, progressAt(config, 10n), { topic, key: '8', partition: 2 });
+      expect(keysOf(await committed(topic)).toSorted()).toEqual(Array.from({ length: 9 }, (_, n) => `${n}`));
+      // The next transaction is one of its own.
+      await write('9');
+      await commit(publisher, progressAt(config, 20n));
+      const second = await newRelay(config);
+      expect(await (await fence(second)).claim(second.tail)).toEqual(progressAt(config, 20n));
+      expect((await committed(topic)).length).toBe(10);
+    });
+
+    test('that never comes: what was written is aborted at once, and does not hold up the next reader', async () => {
+      const config = await newSlot({ KAFKA_TRANSACTION_TIMEOUT_MS: 600_000 });
+      const topic = await createTopic('abandoned');
+      const relay = await newRelay(config);
+      const publisher = await fence(relay);
+      await publisher.claim(relay.tail);
+      const batch = publisher.newBatch();
+      batch.append(recordOf({ topic, key: 'abandoned' }));
+      await publisher.write(batch);
+      await publisher.abandon();
+      const plain = (await kafkaClient()).producer({ allowAutoTopicCreation: false });
+      await plain.connect();
+      closing.push(() => plain.disconnect());
+      await plain.send({ topic, messages: [{ key: 'of another', value: 'x' }] });
+      // With an open transaction before it, nobody could read it.
+      expect(keysOf(await committed(topic))).toEqual(['of another']);
+      expect(await codeOf(commit(publisher, progressAt(config, 10n)))).toBe('INTERNAL');
+    });
+
     test('that is larger than a record batch, and than a send, keeps its order', async () => {
       const config = await newSlot();
       const topic = await createTopic('large');

@@ -30,6 +30,10 @@ function scene(publish: () => Promise<void> = async () => {}, transactionTimeout
         await publish();
         say('Kafka has confirmed');
       },
+      write: async ({ events }: { events: number }) => {
+        say(`Kafka is given a part of ${events}`);
+        await publish();
+      },
     },
     progress: claimed,
     topics: { wrote: () => {}, explain: async (failure: RelayError) => failure },
@@ -63,6 +67,54 @@ describe('a batch is committed', () => {
     const { committer, steps } = scene();
     await committer.commit(new Filling(new BatchBuilder()));
     expect([steps, committer.progress]).toEqual([[], claimed]);
+  });
+});
+
+describe('a batch that ends within a Postgres transaction', () => {
+  const records = (count: number) => Array.from({ length: count }, () => recordOf());
+  function part(firstOrdinal: number, count: number, endLsn: bigint | null): Filling {
+    const filling = new Filling(new BatchBuilder());
+    const rows = transactionOf(10n, count, { firstOrdinal, endLsn, bytes: 100 });
+    filling.add(rows, { records: records(count), deadLetters: [], parked: [] });
+    return filling;
+  }
+
+  test('is written, and acknowledged only with the batch that ends it', async () => {
+    const { committer, steps } = scene();
+    expect(await committer.commit(part(0, 3, null))).toBe(false);
+    expect([committer.progress, committer.open?.events]).toEqual([claimed, 3]);
+    expect(await committer.commit(part(3, 2, 11n))).toBe(true);
+    expect(steps).toEqual([
+      'Kafka is given a part of 3',
+      'released 100 bytes',
+      'Kafka is given 11, 12 events',
+      'Kafka has confirmed',
+      'told of 5',
+      'acknowledged 11',
+      'released 100 bytes',
+    ]);
+    expect(committer.open).toBeUndefined();
+  });
+
+  test('is committed where the transaction has to be split, with the place in the progress', async () => {
+    const { committer, steps } = scene();
+    await committer.commit(part(0, 3, null));
+    expect(await committer.commit(new Filling(new BatchBuilder()), true)).toBe(true);
+    expect(steps.slice(2)).toEqual([
+      'Kafka is given 5, 10 events',
+      'Kafka has confirmed',
+      'told of 3',
+      'acknowledged 5',
+      'released 0 bytes',
+    ]);
+    expect(committer.progress).toMatchObject({ endLsn: 5n, partial: { commitLsn: 10n, ordinal: 3 } });
+  });
+
+  test('that is not written leaves the progress where it was', async () => {
+    const failure = new RelayError('PUBLISH_UNCERTAIN', 'no answer');
+    const { committer, steps } = scene(() => Promise.reject(failure));
+    await expect(committer.commit(part(0, 3, null))).rejects.toBe(failure);
+    expect([steps, committer.progress]).toEqual([['Kafka is given a part of 3'], claimed]);
   });
 });
 

@@ -34,6 +34,14 @@ const refusal: Refusal = {
 };
 
 describe('what a batch takes', () => {
+  test('is no first part of a larger transaction, unless it is empty', () => {
+    const batch = filling();
+    const first = transactionOf(5n, 3, { endLsn: null });
+    expect(batch.takes(first, publish)).toBe(true);
+    batch.add(transactionOf(4n, 1), decided(1));
+    expect(batch.takes(first, publish)).toBe(false);
+  });
+
   test('is anything when it is empty', () => {
     expect(filling().takes(transactionOf(1n, 1_000, { bytes: 1e6 }), publish)).toBe(true);
   });

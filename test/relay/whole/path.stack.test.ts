@@ -287,6 +287,34 @@ describe('the path from row to record', () => {
       const records = await world.read([...small, ...ids]);
       expect(records.map((record) => itemOf(record).seq)).toEqual(Array.from({ length: 1_001 }, (_, n) => n));
       expect(await relay.metric('outbox_relay_kafka_transactions_split_total')).toBeGreaterThan(2);
+      const isMarked = records.map(({ headers }) => headers['split-transaction'] === 'true');
+      expect([isMarked.slice(0, 51), new Set(isMarked.slice(51))]).toEqual([
+        Array.from({ length: 51 }, () => false),
+        new Set([true]),
+      ]);
+    },
+  );
+
+  it.each(producers)(
+    'publishes a transaction of many parts as a whole, also after dying between two, with the producer %s',
+    async (producer) => {
+      await using world = await World.create();
+      const parts = { PUBLISH_PRODUCER: producer, PUBLISH_PART_EVENTS: 50, PUBLISH_BATCH_EVENTS: 50 };
+      const dying = world.startRelay({ ...parts, FAILPOINT: 'PART_WRITTEN:8' });
+      await dying.streaming();
+      const small = await world.write([{ key: 'k', seq: 0 }]);
+      await world.read(small);
+      const ids = await world.write(
+        Array.from({ length: 1_000 }, (_, n) => ({ key: `k${n % 7}`, seq: n + 1 })),
+      );
+      await dying.exited;
+      const relay = world.startRelay(parts);
+      const records = await world.read([...small, ...ids]);
+      expect(records.length).toBe(1_001);
+      expect(records.filter(({ headers }) => headers['split-transaction'] !== undefined)).toEqual([]);
+      expect(await relay.metric('outbox_relay_kafka_transactions_split_total')).toBe(0);
+      // One with events in all: nothing of it was published before, nor after.
+      expect(await relay.metric('outbox_relay_kafka_transactions_total', 'kind="events"')).toBe(1);
     },
   );
 
