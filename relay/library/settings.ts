@@ -199,9 +199,13 @@ export type RelaySettings = {
     readonly transactionVersion?: '1' | 'auto' | undefined;
     /** How record batches are compressed: `none`, `gzip`, `snappy`, `lz4` or `zstd`. Every consumer must be able to read the codec: Java and librdkafka read `lz4`, but kafkajs, kafka-python and aiokafka need a package for it, and otherwise stop. Batches under 1 KiB, and those that compression would not make an eighth smaller, are sent as they are. Default: `lz4`. */
     readonly compression?: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd' | undefined;
-    /** Most events in one Kafka transaction. A larger Postgres transaction is split. Default: `10000`. */
+    /** Number of events of a large Postgres transaction that the relay holds in memory at once. It sends them as parts of one Kafka transaction. Default: `10000`. */
+    readonly partEvents?: number | undefined;
+    /** Number of bytes of a large Postgres transaction that the relay holds in memory at once. Default: `16777216`. */
+    readonly partBytes?: number | undefined;
+    /** Most events in one Kafka transaction; 0 = without limit. A larger Postgres transaction is split, and so is one that Kafka would abort because of `kafka.transactionTimeoutMs`. Default: `0`. */
     readonly maxTransactionEvents?: number | undefined;
-    /** Most bytes in one Kafka transaction. A larger Postgres transaction is split. Default: `16777216`. */
+    /** Most bytes in one Kafka transaction; 0 = without limit. A larger Postgres transaction is split. Default: `0`. */
     readonly maxTransactionBytes?: number | undefined;
     /** Number of events at which a Kafka transaction is full: it then takes no further Postgres transactions. Default: `2000`. */
     readonly batchEvents?: number | undefined;

@@ -10,7 +10,7 @@ import { BrokerConnection, fetchRecords } from '../../../../harness/kafka-wire.t
 import type { RelayError } from '../../../../relay/errors.ts';
 import { LeanBatchBuilder } from '../../../../relay/publish/lean/batch-builder.ts';
 import { BufferPool } from '../../../../relay/publish/lean/buffer-pool.ts';
-import { commitRequest, commitRequest2, produceRequest2 } from '../../../../relay/publish/lean/requests.ts';
+import { endRequest, endRequest2, produceRequest2 } from '../../../../relay/publish/lean/requests.ts';
 import {
   type CrashPoints,
   TransactionalProducer,
@@ -203,7 +203,7 @@ test('an EndTxn that comes again changes nothing, whatever the next transaction 
   await scene.keys();
   const { producerId } = await scene.log();
   const again = { transactionalId: scene.transactionalId, producerId, producerEpoch: 0 };
-  const repeat = () => wire.send(coordinator, commitRequest2(again), decodeEndTxn5);
+  const repeat = () => wire.send(coordinator, endRequest2(again, true), decodeEndTxn5);
   // It is confirmed, with the identity that the producer has anyway.
   expect(await repeat()).toMatchObject({ errorCode: 0, producerId, producerEpoch: 1 });
   const answers: number[] = [];
@@ -230,7 +230,7 @@ test('in protocol 1 an EndTxn that comes again ends the next transaction: the pr
   await failureOf(
     scene.commit(producer, 'b', {
       sent: async () => {
-        const { errorCode } = await wire.send(coordinator, commitRequest(again), decodeEndTxn);
+        const { errorCode } = await wire.send(coordinator, endRequest(again, true), decodeEndTxn);
         expect(errorCode).toBe(0);
         seen = await scene.keys();
         throw new Error('the relay dies');
