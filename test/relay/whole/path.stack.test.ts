@@ -318,6 +318,31 @@ describe('the path from row to record', () => {
     },
   );
 
+  it('splits a transaction in parts before its time is over, and says so on what follows', async () => {
+    await using world = await World.create(1);
+    const relay = world.startRelay({
+      PUBLISH_PART_EVENTS: 10,
+      PUBLISH_BATCH_EVENTS: 10,
+      // A part takes 500 ms, and Kafka allows 5 s: half of that counts.
+      PUBLISH_MAX_EVENTS_PER_SECOND: 20,
+      KAFKA_TRANSACTION_TIMEOUT_MS: 5_000,
+    });
+    await relay.streaming();
+    const ids = await world.write(Array.from({ length: 100 }, (_, n) => ({ key: 'k', seq: n })));
+    const records = await world.read(ids, 30_000);
+    expect(records.map((record) => itemOf(record).seq)).toEqual(Array.from({ length: 100 }, (_, n) => n));
+    const splits = await relay.metric('outbox_relay_kafka_transactions_split_total');
+    expect(splits).toBeGreaterThan(0);
+    expect(splits).toBeLessThan(9);
+    const marked = records.findIndex(({ headers }) => headers['split-transaction'] === 'true');
+    expect(marked % 10).toBe(0);
+    expect(records.slice(marked).every(({ headers }) => headers['split-transaction'] === 'true')).toBe(true);
+    expect(marked).toBeLessThan(100);
+    expect(relay.lines.map(({ msg }) => msg)).toContain(
+      'a Postgres transaction is split over several Kafka transactions',
+    );
+  });
+
   it('takes a transaction of 200,000 events in bounded memory', { timeout: 600_000 }, async () => {
     await using scene = await streamingWorld();
     const { world, relay } = scene;
