@@ -1,0 +1,115 @@
+/**
+ * `npm run whole-transaction`: one Postgres transaction of a million events. The relay is killed while it publishes it, at
+ * ten random places, and must leave nothing of it visible; then it publishes it, as one Kafka transaction.
+ */
+import { writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command } from 'commander';
+import { integer } from '../harness/arguments.ts';
+import { withAdmin } from '../harness/kafka.ts';
+import { Random } from '../harness/random.ts';
+import type { RelayProcess } from '../harness/relay-process.ts';
+import { TopicReader } from '../harness/topic-reader.ts';
+import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
+import { describeMachine, peakMemoryMb } from './machine.ts';
+import { readTopic } from './reader.ts';
+import { defaultRowBytes } from './workload.ts';
+import { BenchWorld, topicOf } from './world.ts';
+
+const help = `
+Starts Postgres, Kafka and a registry. Exit codes: 0 all or nothing at each moment, every event once, and the memory below
+the limit; 1 otherwise.`;
+
+const { events, kills, seed, memory, json } = new Command('npm run whole-transaction --')
+  .option('--events <number>', 'events of the transaction', integer(10_000, 100_000_000), 1_000_000)
+  .option('--kills <number>', 'how often the relay is killed', integer(0, 1_000), 10)
+  .option('--seed <number>', 'of the random places', integer(0, 2 ** 31), Date.now() % 100_000)
+  .option('--memory <MB>', 'most resident memory of the relay', integer(50, 10_000), 250)
+  .option('--json <file>', 'write the figures to this file')
+  .addHelpText('after', help)
+  .parse()
+  .opts<{ events: number; kills: number; seed: number; memory: number; json?: string }>();
+
+const partEvents = 10_000;
+const partitions = 6;
+
+ignoreNegativeTimeouts();
+const faults: string[] = [];
+await using world = await BenchWorld.start(print);
+const aggregateType = await world.newTopic(partitions);
+const topic = topicOf(aggregateType);
+let seen = 0;
+const reader = new TopicReader({
+  kafka: world.kafka,
+  topics: [topic],
+  onRecord: () => {
+    seen += 1;
+  },
+});
+await reader.start();
+
+// The slot first: what is written before it does not count.
+const first = world.startRelay();
+await first.streaming();
+await first.stop();
+print(`writing ${events} events in one transaction, seed ${seed}`);
+await world.write(aggregateType, { events, perTransaction: events, rowBytes: defaultRowBytes });
+
+const random = new Random(seed);
+const parts = Math.ceil(events / partEvents);
+let peakMb = 0;
+for (let kill = 1; kill <= kills; kill += 1) {
+  // Of the last part there is no PART_WRITTEN: it goes with the commit.
+  const place = kill % 5 === 0 ? 'COMMIT_SENT:1' : `PART_WRITTEN:${random.integer(1, parts - 1)}`;
+  const relay = world.startRelay({ env: { OUTBOX_RELAY_FAILPOINT: place } });
+  await relay.exited;
+  await readOn();
+  // The commit was on its way when the relay died: it may have come.
+  const isFine = seen === 0 || (place.startsWith('COMMIT_SENT') && seen === events);
+  if (!isFine) faults.push(`killed at ${place}: ${seen} of ${events} events are visible`);
+  print(`killed at ${place}: ${seen} events are visible`);
+  if (seen > 0) break;
+}
+
+const begunMs = performance.now();
+const relay = world.startRelay();
+await relay.streaming();
+while (await isOpen(relay)) {
+  peakMb = Math.max(peakMb, await peakMemoryMb(relay.pid));
+  await sleep(100);
+}
+const seconds = Math.round((performance.now() - begunMs) / 100) / 10;
+const splits = await relay.metric('outbox_relay_kafka_transactions_split_total');
+await relay.stop();
+await readOn();
+await reader.stop();
+const { missing, duplicates, unknown } = await readTopic(world.kafka, topic, events);
+if (missing + duplicates + unknown > 0)
+  faults.push(`${missing} events are missing, ${duplicates} doubled, ${unknown} unknown`);
+if (splits > 0) faults.push(`it was split ${splits} times`);
+if (peakMb > memory) faults.push(`the relay took ${peakMb} MB`);
+
+const figures = { machine: await describeMachine(), events, kills, seconds, splits, peakMb, faults };
+print(
+  `${events} events in one Kafka transaction: ${seconds} s from the start of the relay, ${peakMb} MB at most`,
+);
+for (const fault of faults) print(`FAULT: ${fault}`);
+if (json !== undefined) await writeFile(json, `${JSON.stringify(figures, null, 2)}\n`);
+process.exitCode = faults.length === 0 ? 0 : 1;
+
+/** Has the consumer read everything that it may see now. */
+async function readOn(): Promise<void> {
+  const offsets = await withAdmin(world.kafka, (admin) => admin.fetchTopicOffsets(topic));
+  const ends = offsets.map(({ partition, high }) => ({ topic, partition, end: BigInt(high) }));
+  await reader.readTo(ends, 60_000);
+}
+
+/** Whether nothing is committed yet, by this relay or by the one that died with the commit on its way. */
+async function isOpen(relay: RelayProcess): Promise<boolean> {
+  if (seen === events) return false;
+  return (await relay.metric('outbox_relay_events_published_total')) < events;
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
