@@ -15,17 +15,7 @@
  * that a later one of their key follows: *superseded*. Events committed before the slot was first made were never to be
  * streamed: *before*, or *undated* where that is not known (`origin.ts`).
  *
- * A record whose event the snapshot does not have is
- * - *newer*, if its position is not below `snapshotLsn` and its commit time is not before the snapshot, less a
- *   tolerance. The time counts because positions of another database, or of the lost end of a restored one, are numbers
- *   like any other; the tolerance, because a commit takes its time before its place in the WAL;
- * - *newer* as well, if a second look at the table finds it (`suspects`, `confirm`): a transaction becomes visible some
- *   time after its commit record was written, so its position can be below the snapshot's;
- * - *unknown*, if it is older than what the table still covers: rows are deleted, partitions dropped;
- * - *leaked or not shown*, if transactions that ran when it was read have not ended: one of them may still show it, as while
- *   its commit waits for a synchronous standby;
- * - *leaked or removed*, if it was committed before cleanup last removed rows: these may say that they are older than they are;
- * - *leaked* otherwise: it is of a rolled-back transaction, or of another database.
+ * `strangers.ts` states what a record means whose event the snapshot does not have.
  *
  * A record without the relay's headers is *foreign*, of another producer, unless its producer also wrote the progress or
  * such headers: then it is a fault of the relay. Producers are identified by the ids that Kafka assigned to them, which
@@ -37,14 +27,10 @@
  * A record that a replay wrote names the replay, which Postgres knows. It is no further record of its event for the rules
  * above: it makes up for none that is missing. The event must exist, the record must equal its row, and within one replay
  * an event may not come twice. An event from before the first start counts as published once a replay has published it.
- *
- * One case looks like a leak and is not: rows that the application itself deletes while the table keeps older ones.
  */
 import type { Removals } from '../ledger/removals.ts';
 import { type Lsn, parsePosition } from '../model/position.ts';
 import type { AuditedEvent, AuditedRecord, RecordOfReplay, RowsOfEvent } from './audited.ts';
-import { commitToleranceMs } from './commit-tolerance.ts';
-import { CoveredFrom } from './covered-from.ts';
 import { EventIndex, flag } from './event-index.ts';
 import {
   type DifferentRecord,
@@ -64,7 +50,6 @@ import {
   isInKafka,
   isOpenDeadLetter,
   isRepeated,
-  isStranger,
   noteOrigin,
   originOf,
 } from './judge-event.ts';
@@ -74,6 +59,7 @@ import { Producers } from './producers.ts';
 import { Repeats } from './repeats.ts';
 import { type KnownReplay, Replays } from './replays.ts';
 import { RowPlaces } from './row-places.ts';
+import { Strangers } from './strangers.ts';
 import { TopicNumbers } from './topic-numbers.ts';
 
 export type Comparison = {
@@ -107,10 +93,9 @@ export class Comparer {
   readonly #foreign = list<RecordPlace>();
   readonly #keys = new Keys();
   readonly #replays = new Replays();
-  #snapshotLsn: Lsn = 0n;
-  #snapshotMs = 0;
   readonly #kept = new KeptFrom();
-  readonly #covered = new CoveredFrom();
+  readonly #strangers: Strangers;
+  #snapshotLsn: Lsn = 0n;
   readonly #outOfOrder = list<OutOfOrderRecord>();
   readonly #undecodable = list<UndecodableRecord>();
   readonly #different = list<DifferentRecord>();
@@ -126,6 +111,7 @@ export class Comparer {
     this.#options = options;
     this.#producers = new Producers(options.maxIds);
     this.#repeats = new Repeats(this.#index, options.maxIds);
+    this.#strangers = new Strangers(this.#index, options.expectAll);
   }
 
   /**
@@ -134,7 +120,7 @@ export class Comparer {
    */
   setSnapshot(snapshotLsn: Lsn, snapshotMs: number): void {
     this.#snapshotLsn = snapshotLsn;
-    this.#snapshotMs = snapshotMs;
+    this.#strangers.setSnapshot(snapshotLsn, snapshotMs);
   }
 
   /** Called before the records: a partition whose beginning Kafka removed. */
@@ -158,7 +144,7 @@ export class Comparer {
   }
 
   noteRemoved(removals: Removals): void {
-    this.#covered.noteRemoved(removals);
+    this.#strangers.noteRemoved(removals);
   }
 
   addEvent({ id, topic, createdAtMs, origin = 'streamed', place }: AuditedEvent): void {
@@ -167,7 +153,7 @@ export class Comparer {
     this.#index.addRow(slot);
     noteOrigin(this.#index, slot, origin);
     if (place !== undefined) this.#places.add(slot, place);
-    if (createdAtMs !== null) this.#covered.noteRow(createdAtMs);
+    if (createdAtMs !== null) this.#strangers.noteRow(createdAtMs);
   }
 
   /** @returns the event of the snapshot to compare it with, if any */
@@ -285,16 +271,13 @@ export class Comparer {
   }
 
   /** Ids in Kafka that would count as leaked: to be looked up in the table once more. */
-  *suspects(): Generator<string> {
-    const coveredFromMs = this.#coveredFromMs();
-    for (const { slot, id } of this.#index.entries())
-      if (isStranger(this.#index, slot) && this.#index.timeMs(slot) >= coveredFromMs) yield id();
+  suspects(): Generator<string> {
+    return this.#strangers.suspects();
   }
 
   /** A suspect that the second look found. */
   confirm(id: string): void {
-    const slot = this.#index.find(id);
-    if (slot !== undefined) this.#index.addFlag(slot, flag.newer);
+    this.#strangers.confirm(id);
   }
 
   /**
@@ -320,16 +303,15 @@ export class Comparer {
       unknown: list<string>(),
     };
     const deadLetterPublished = list<string>();
-    const coveredFromMs = this.#coveredFromMs();
+    const coveredFromMs = this.#strangers.coveredFromMs();
     this.#kept.noteEmptied();
     this.#producers.judge(this.#undecodable, this.#foreign);
     for (const { slot, id } of index.entries()) {
       if (isOpenDeadLetter(index, slot) && isInKafka(index, slot)) this.#list(deadLetterPublished, id);
       if (isRepeated(index, slot)) this.#list(repeatedId, id);
       if (isAbsent(index, slot)) this.#list(absent[this.#absence(slot, isCovered)], id);
-      if (isStranger(index, slot))
-        this.#list(strange[this.#strangeness(index.timeMs(slot), coveredFromMs, isFinal)], id);
-      else if (index.has(slot, flag.newer)) this.#list(strange.newer, id);
+      const strangeness = this.#strangers.kindOf(slot, coveredFromMs, isFinal);
+      if (strangeness !== undefined) this.#list(strange[strangeness], id);
     }
     return {
       events: this.#events,
@@ -375,33 +357,16 @@ export class Comparer {
     });
   }
 
-  #strangeness(
-    committedAtMs: number,
-    coveredFromMs: number,
-    isFinal: boolean,
-  ): 'leaked' | 'leakedOrNotShown' | 'leakedOrRemoved' | 'unknown' {
-    if (committedAtMs < coveredFromMs) return 'unknown';
-    if (!isFinal) return 'leakedOrNotShown';
-    const isPerhapsRemoved = !this.#options.expectAll && this.#covered.isPerhapsRemoved(committedAtMs);
-    return isPerhapsRemoved ? 'leakedOrRemoved' : 'leaked';
-  }
-
-  #coveredFromMs(): number {
-    return this.#options.expectAll ? Number.NEGATIVE_INFINITY : this.#covered.fromMs();
-  }
-
   #judgeOrigin(slot: number, record: AuditedRecord, commitLsn: Lsn): void {
     const { committedAtMs, producerId } = record;
     if (this.#index.rows(slot) > 0) {
-      this.#covered.noteMatch(committedAtMs);
+      this.#strangers.noteMatch(committedAtMs);
       return;
     }
-    const isNewer = commitLsn >= this.#snapshotLsn && committedAtMs >= this.#snapshotMs - commitToleranceMs;
     if (this.#producers.isOfOtherSlot(producerId)) {
       this.#index.addFlag(slot, flag.foreign);
       this.#list(this.#foreign, () => placeOf(record));
-    } else if (isNewer) this.#index.addFlag(slot, flag.newer);
-    else this.#covered.noteStranger(committedAtMs);
+    } else this.#strangers.add(slot, committedAtMs, commitLsn);
   }
 
   #topicOf(slot: number): string | undefined {
