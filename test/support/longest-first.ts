@@ -9,8 +9,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const root = join(import.meta.dirname, '../..');
 
 /**
- * Most take twenty seconds and more on a quiet machine of two cores; the longest first. Those that wait most of the time, for alerts
- * and for a quota, run beside those that compute.
+ * Most take twenty seconds and more on a quiet machine of two cores; the longest first. Those that wait most of the time,
+ * for alerts and for a quota, run beside those that compute. Each has a process of its own, as vitest.config.ts says.
  */
 export const longest = [
   'test/console/console.browser.test.ts',
