@@ -9,6 +9,7 @@ import { FilterBar, type FilterField } from '../../parts/filter-bar.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { JobCard } from '../../parts/job.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
+import { useOpening } from '../../parts/opening.ts';
 import { Pager } from '../../parts/pager.tsx';
 import { Visible } from '../../parts/visible.tsx';
 import { Actions, DiscardAct, ResubmitAct } from './actions.tsx';
@@ -31,6 +32,8 @@ import {
 import { TryNow } from './try-now.tsx';
 
 const pageLetters = 50;
+/** Of very many the list comes first. */
+const openingMs = 1_000;
 
 const read = (selected: Selected, after: string | null) =>
   ask(
@@ -80,6 +83,8 @@ export function LetterList() {
   const outlook = useOutlook(selected, status === 'open' || status === 'parked');
   const ofParkedKeys =
     outlook.data?.ofParkedKeys ?? letters.filter(({ isOfParkedKey }) => isOfParkedKey).length;
+  // What is known of a cause stands above its list, and would move it.
+  const isOpening = useOpening(page.isPending || outlook.isLoading, openingMs);
   const keysPath = parkedKeysPath(selected);
   const isFixed = outlook.data !== undefined && areAllFixed(outlook.data);
   // None of these can be resubmitted: they are published with their keys.
@@ -101,7 +106,8 @@ export function LetterList() {
           onClose={() => go(selected)}
         />
       )}
-      <section className="card" aria-label="Repair">
+      {isOpening && <Loading lines={12} />}
+      <section className="card" aria-label="Repair" hidden={isOpening}>
         <FilterBar
           conditions={conditionsOf(selected)}
           fields={fields}
@@ -157,8 +163,8 @@ export function LetterList() {
         )}
       </section>
       <QueryFailure of={page} />
-      {page.isPending && <Loading lines={8} />}
-      {page.data !== undefined && (
+      {!isOpening && page.isPending && <Loading lines={8} />}
+      {!isOpening && page.data !== undefined && (
         <section className="card" aria-label="List" aria-busy={page.isPlaceholderData}>
           {page.data.letters.length === 0 ? (
             <Empty title={total > 0 ? 'This page is empty' : 'No dead letter is like that'}>
