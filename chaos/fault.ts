@@ -70,6 +70,8 @@ export type Fault = {
   readonly withinMs?: number;
   /** Only where the relays publish with this producer. */
   readonly producer?: Producer;
+  /** Only where --faults names it. */
+  readonly isOnRequest?: boolean;
   /** Part of the short form. */
   readonly isShort?: boolean;
   /** Never paired with another; nor are those that halt or have a world of their own. */

@@ -78,8 +78,8 @@ async function main(given: Arguments): Promise<number> {
     .filter((fault) => fault.producer === undefined || fault.producer === producer)
     .filter(
       (fault) =>
-        wanted === undefined ||
-        wanted.some((word) => fault.class === word.trim() || nameOf(fault).includes(word.trim())),
+        (wanted === undefined && fault.isOnRequest !== true) ||
+        wanted?.some((word) => fault.class === word.trim() || nameOf(fault).includes(word.trim())),
     );
   if (chosen.length === 0) {
     process.stderr.write('error: no fault matches; --list shows all names\n');

@@ -7,8 +7,10 @@ import { producerName } from '../harness/kafka-wire.ts';
 import type { Ear } from '../harness/tcp-proxy.ts';
 
 export type Commit = {
-  /** `producer id/epoch`: one session of one relay. */
+  /** `producer id/epoch`: one session of one relay or, in transaction protocol 2, one transaction. */
   readonly producer: string;
+  /** Of EndTxn: from 5 on it is transaction protocol 2. */
+  readonly version: number;
   /** When the EndTxn passed; `performance.now()`, as everything here. */
   readonly askedMs: number;
   /** When Kafka's answer that it is committed passed. */
@@ -36,7 +38,7 @@ export class Wiretap {
   kafka(): Ear {
     const waiting = new Map<number, Commit>();
     const requests = new Frames({ headBytes: 512 });
-    const answers = new Frames({ headBytes: 14 });
+    const answers = new Frames({ headBytes: 15 });
     return {
       fromClient: (chunk) => {
         for (const frame of requests.add(chunk)) this.#heardRequest(frame, waiting);
@@ -46,23 +48,29 @@ export class Wiretap {
           const commit = waiting.get(frame.readInt32BE(4));
           if (commit === undefined) continue;
           waiting.delete(frame.readInt32BE(4));
-          if (frame.readInt16BE(12) === 0) commit.answeredMs = performance.now();
+          // After size, correlation id and throttle time. A flexible version has an empty list of tags before that time.
+          const errorAt = commit.version >= firstFlexible ? 13 : 12;
+          if (frame.readInt16BE(errorAt) === 0) commit.answeredMs = performance.now();
         }
       },
     };
   }
 
-  /** EndTxn, versions 0 to 2: transactional id, producer id, epoch, whether to commit. */
+  /** EndTxn: transactional id, producer id, epoch, whether to commit. */
   #heardRequest(frame: Buffer, waiting: Map<number, Commit>): void {
-    // Later versions are not understood; the oracle then reports that no commit was answered.
-    if (frame.length < 14 || frame.readInt16BE(4) !== endTxn || frame.readInt16BE(6) > 2) return;
-    const idAt = 14 + Math.max(0, frame.readInt16BE(12));
-    const idBytes = frame.readInt16BE(idAt);
-    const transactionalId = frame.toString('utf8', idAt + 2, idAt + 2 + idBytes);
-    const at = idAt + 2 + idBytes;
+    if (frame.length < 14 || frame.readInt16BE(4) !== endTxn) return;
+    const version = frame.readInt16BE(6);
+    const bodyAt = 14 + Math.max(0, frame.readInt16BE(12));
+    // A flexible version has an empty list of tags in its head, and the length of a text, plus 1, in one byte: no
+    // transactional id here is longer than 126.
+    const isFlexible = version >= firstFlexible;
+    const idAt = bodyAt + 2;
+    const idBytes = isFlexible ? frame[bodyAt + 1]! - 1 : frame.readInt16BE(bodyAt);
+    const transactionalId = frame.toString('utf8', idAt, idAt + idBytes);
+    const at = idAt + idBytes;
     if (frame[at + 10] === 0) return; // an abort
     const producer = producerName(frame.readBigInt64BE(at), frame.readInt16BE(at + 8));
-    const commit: Commit = { producer, askedMs: performance.now(), answeredMs: undefined };
+    const commit: Commit = { producer, version, askedMs: performance.now(), answeredMs: undefined };
     listOf(this.#commits, transactionalId).push(commit);
     waiting.set(frame.readInt32BE(8), commit);
   }
@@ -92,6 +100,8 @@ export class Wiretap {
 }
 
 const endTxn = 26;
+/** The first version of EndTxn with tags and compact lengths. */
+const firstFlexible = 3;
 const statusUpdate = 'r'.charCodeAt(0);
 const postgresProtocol3 = 196_608;
 

@@ -649,6 +649,16 @@ export const mutants: readonly Mutant[] = [
     find: '    this.#sequences.restart();\n',
     replace: '',
     tests: [protocols],
+    simulated: ['I8'],
+  },
+  {
+    name: 'in protocol 2 a producer keeps its epoch after a commit',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/publish/lean/protocols.ts',
+    find: '  next: nextIdentity,',
+    replace: '  next: (producer) => producer,',
+    tests: 'simulation',
   },
   {
     name: 'the change to protocol 2 takes the transactional id from whoever has it',

@@ -1,6 +1,7 @@
 /** Brokers die, freeze and come back; topics, rights and limits change under the relay. */
 import kafkajs from 'kafkajs';
 import { withAdmin } from '../../harness/kafka.ts';
+import { setFeature } from '../../harness/kafka-feature.ts';
 import type { KafkaNode } from '../../stack/kafka.ts';
 import type { Arena, Fault } from '../fault.ts';
 import { waitFor } from '../machine.ts';
@@ -153,6 +154,28 @@ export const kafkaFaults: readonly Fault[] = [
       await load.commit(Array.from({ length: 50 }, () => load.event('throttled', { note })));
       await pause(15_000);
       await setQuota(arena, '--delete-config producer_byte_rate');
+    },
+  },
+  {
+    name: 'transaction.version lowered and raised',
+    class: 'kafka',
+    about:
+      'the cluster goes from transaction protocol 2 to 1 and back, twice, and the relay follows each time',
+    expect: 'recovers',
+    world: { PUBLISH_TRANSACTION_VERSION: 'auto' },
+    producer: 'lean',
+    isOnRequest: true,
+    async inject({ servers, transactionalId, random, pause }) {
+      const { kafka, network } = servers;
+      const used = () => ((network.wiretap.commitsOf(transactionalId).at(-1)?.version ?? 0) >= 5 ? 2 : 1);
+      const follows = (level: number) =>
+        waitFor(() => used() === level, `a commit of transaction protocol ${level}`, 20_000);
+      await follows(2);
+      for (const level of [1, 2, 1, 2]) {
+        await setFeature(kafka.brokers, 'transaction.version', level);
+        await follows(level);
+        await pause(random.integer(0, 1_000));
+      }
     },
   },
   {

@@ -15,8 +15,8 @@ export type KafkaWeather = {
   readonly abortableShare: number;
 };
 
-/** Share of the moving seeds that go down to level 0. There a relay that uses version 2 stops itself: KAFKA_UNSUITABLE. */
-const zeroShare = 0;
+/** Share of the moving seeds that go down to level 0. */
+const zeroShare = 0.2;
 
 /** The last epoch that a client has; the coordinator keeps the one after it. */
 const lastEpoch = 32_766;

@@ -26,6 +26,23 @@ class Scene {
     );
   }
 
+  /** A commit of transaction protocol 2. */
+  asksFlexibly(producerId: bigint, correlationId: number): void {
+    const head = Buffer.from([0, 26, 0, 5, 0, 0, 0, correlationId, 0, 2, ...Buffer.from('me'), 0]);
+    const id = Buffer.from([transactionalId.length + 1, ...Buffer.from(transactionalId)]);
+    const rest = Buffer.alloc(12);
+    rest.writeBigInt64BE(producerId, 0);
+    rest.writeInt8(1, 10);
+    this.#kafka.fromClient(sized(Buffer.concat([head, id, rest])));
+  }
+
+  answersFlexibly(correlationId: number, errorCode = 0): void {
+    const body = Buffer.alloc(22);
+    body.writeInt32BE(correlationId, 0);
+    body.writeInt16BE(errorCode, 9);
+    this.#kafka.fromServer(sized(body));
+  }
+
   /** In two pieces, as a network may cut it. */
   asks(producerId: bigint, correlationId: number): void {
     const id = Buffer.from(transactionalId);
@@ -143,4 +160,19 @@ test('an acknowledgement that no progress ever covers is found', () => {
   const scene = claimed(7n, 100n);
   scene.acknowledges(101n);
   expect(scene.breaches).toEqual(['I6']);
+});
+
+test('commits of transaction protocol 2 are heard, and refused ones are not taken for done', () => {
+  const scene = claimed(7n, 100n);
+  scene.asksFlexibly(8n, 3);
+  scene.answersFlexibly(3);
+  scene.acknowledges(200n);
+  scene.shows(8n, 200n);
+  expect(scene.breaches).toEqual([]);
+  const refused = claimed(7n, 100n);
+  refused.asksFlexibly(8n, 3);
+  refused.answersFlexibly(3, 51);
+  refused.acknowledges(200n);
+  refused.shows(8n, 200n);
+  expect(refused.breaches).toEqual(['I6']);
 });
