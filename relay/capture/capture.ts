@@ -7,6 +7,7 @@
 import pg from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import type { Config } from '../config/config.ts';
+import { partBytesOf, partEventsOf } from '../config/part-limits.ts';
 import { maxRowBytesOf } from '../config/row-size.ts';
 import { foreignClientConfig } from '../connect/postgres/client.ts';
 import { postgresError, settingsLost } from '../connect/postgres/errors.ts';
@@ -85,10 +86,10 @@ export class Capture {
       slot: config.slot.name,
       // Read for each row: on a slow cluster they change.
       get maxPartRows() {
-        return config.publish.partEvents;
+        return partEventsOf(config.publish);
       },
       get maxPartBytes() {
-        return config.publish.partBytes;
+        return partBytesOf(config.publish);
       },
       maxRowBytes: maxRowBytesOf(config.publish),
     });

@@ -17,7 +17,13 @@ export function transactionLimits({ maxTransactionEvents, maxTransactionBytes }:
 }
 
 /** A part never exceeds what one Kafka transaction may hold. */
-export function partLimits(publish: Settings): Size {
-  const { events, bytes } = transactionLimits(publish);
-  return { events: Math.min(publish.partEvents, events), bytes: Math.min(publish.partBytes, bytes) };
-}
+export const partEventsOf = ({ partEvents, maxTransactionEvents }: Settings): number =>
+  maxTransactionEvents === 0 ? partEvents : Math.min(partEvents, maxTransactionEvents);
+
+export const partBytesOf = ({ partBytes, maxTransactionBytes }: Settings): number =>
+  maxTransactionBytes === 0 ? partBytes : Math.min(partBytes, maxTransactionBytes);
+
+export const partLimits = (publish: Settings): Size => ({
+  events: partEventsOf(publish),
+  bytes: partBytesOf(publish),
+});

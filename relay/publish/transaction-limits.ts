@@ -23,10 +23,12 @@ const abortsBeforeSplit = 2;
 export class TransactionLimits {
   /** The settings of `publish`, with the current limits. */
   readonly publish: Config['publish'];
-  readonly #most: { readonly split: Size; readonly batch: Size };
+  readonly #most: { readonly split: Size; readonly part: Size; readonly batch: Size };
   readonly #timeoutMs: number;
   /** A larger Postgres transaction is split. */
   #split: Size;
+  /** Kept, since capture asks for each row. */
+  #part: Size;
   /** A Kafka transaction of this size takes no further Postgres transaction. */
   #batch: Size;
   /** Consecutive aborts of a single Postgres transaction. */
@@ -35,14 +37,16 @@ export class TransactionLimits {
   constructor({ publish, kafka }: Pick<Config, 'publish' | 'kafka'>) {
     this.#most = {
       split: transactionLimits(publish),
+      part: partLimits(publish),
       batch: { events: publish.batchEvents, bytes: publish.batchBytes },
     };
     this.#split = this.#most.split;
+    this.#part = this.#most.part;
     this.#batch = this.#most.batch;
     this.#timeoutMs = kafka.transactionTimeoutMs;
     const split = () => this.#split;
     const batch = () => least(this.#batch, this.#split);
-    const part = () => least(partLimits(publish), this.#split);
+    const part = () => this.#part;
     this.publish = {
       ...publish,
       // They change without a restart.
@@ -89,14 +93,19 @@ export class TransactionLimits {
     if (this.#aborts < abortsBeforeSplit) return;
     const half = { events: Math.floor(events / 2), bytes: Math.floor(bytes / 2) };
     const next = least(this.#split, half);
-    this.#split = { events: Math.max(1, next.events), bytes: Math.max(1, next.bytes) };
+    this.#splitAt({ events: Math.max(1, next.events), bytes: Math.max(1, next.bytes) });
+  }
+
+  #splitAt(size: Size): void {
+    this.#split = size;
+    this.#part = least(this.#most.part, size);
   }
 
   /** A transaction with events was committed. */
   committed(elapsedMs: number): void {
     this.#aborts = 0;
     if (elapsedMs > this.#timeoutMs * quickPart) return;
-    if (this.isSplitting) this.#split = least(twice(this.#split), this.#most.split);
+    if (this.isSplitting) this.#splitAt(least(twice(this.#split), this.#most.split));
     else this.#batch = least(twice(this.#batch), this.#most.batch);
   }
 }

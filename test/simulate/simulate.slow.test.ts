@@ -84,8 +84,8 @@ it(
   async () => {
     const folder = broken(
       'relay/stream/committer.ts',
-      'await publisher.commit(batch, next, onWritten);',
-      'capture.acknowledge(next.endLsn); await publisher.commit(batch, next, onWritten);',
+      'await publisher.commit(batch, progress, () => {',
+      'capture.acknowledge(progress.endLsn); await publisher.commit(batch, progress, () => {',
     );
     const { code, output } = await simulate(folder, '--seeds', '100');
     expect(output).toContain('broke I6');
