@@ -23,8 +23,8 @@ import { type Breach, type DeadLetter, Oracle, type WrittenEvent } from './oracl
 import type { Servers } from './servers.ts';
 
 /**
- * Where they differ from the defaults: short periods, so that a fault is over in seconds, and limits that split
- * transactions.
+ * Where they differ from the defaults: short periods, so that a fault is over in seconds, and parts so small that many
+ * transactions come in several.
  */
 const relaySettings: Settings = {
   TOPICS_CREATE: 'false',
@@ -41,7 +41,7 @@ const relaySettings: Settings = {
   REGISTRY_TIMEOUT_MS: 1_000,
   REGISTRY_LATEST_TTL_MS: 500,
   RETRY_MAX_DELAY_MS: 1_000,
-  PUBLISH_MAX_TRANSACTION_EVENTS: 100,
+  PUBLISH_PART_EVENTS: 100,
   PUBLISH_BATCH_EVENTS: 50,
 };
 

@@ -27,7 +27,7 @@ const reached: Readonly<Record<Failpoint, 'with a batch' | 'once a session' | 's
   BATCH_TAKEN: 'with a batch',
   DEAD_LETTERS_STORED: 'with a batch',
   PARTITIONS_ADDED: 'with a batch',
-  PART_WRITTEN: 'elsewhere',
+  PART_WRITTEN: 'special',
   PROGRESS_SENT: 'with a batch',
   EVENTS_SENT: 'with a batch',
   COMMIT_SENT: 'with a batch',
@@ -67,6 +67,22 @@ const killedAtFailpoints = killedPlaces
 
 export const relayFaults: readonly Fault[] = [
   ...killedAtFailpoints,
+  {
+    name: 'killed at PART_WRITTEN',
+    class: 'relay',
+    about: 'SIGKILL between two of the ten parts of a transaction, which then comes as a whole',
+    expect: 'recovers',
+    isShort: true,
+    async inject({ relays, load, random }) {
+      const { size } = relays;
+      relays.size = 0;
+      await Promise.all(relays.all.map((relay) => relay.kill()));
+      await load.commit(Array.from({ length: 1_000 }, (_, n) => load.event(`part-${n % 7}`)));
+      const relay = await relays.replace({ failpoint: `PART_WRITTEN:${random.integer(1, 9)}` });
+      await relay.exited;
+      relays.scale(size);
+    },
+  },
   {
     name: 'killed at SLOT_CREATED',
     class: 'relay',
@@ -232,7 +248,7 @@ export const relayFaults: readonly Fault[] = [
     async inject({ relays, load }) {
       const relay = await relays.replace({
         nodeFlags: ['--max-old-space-size=28'],
-        settings: { PUBLISH_MAX_TRANSACTION_EVENTS: 20_000, PUBLISH_BATCH_EVENTS: 10_000 },
+        settings: { PUBLISH_PART_EVENTS: 20_000, PUBLISH_BATCH_EVENTS: 10_000 },
       });
       await relays.untilActive();
       for (let times = 0; times < 3 && !relay.hasEnded; times++)

@@ -32,9 +32,12 @@ export const slotFaults: readonly Fault[] = [
       const { size } = relays;
       relays.size = 0;
       await Promise.all(relays.all.map((relay) => relay.kill()));
-      // Ten parts at `publish.maxTransactionEvents` 100; what came before it is in the first of the commits or two.
+      // Split into ten; what came before it is in the first of the commits or two.
       await load.commit(Array.from({ length: 1_000 }, (_, n) => load.event(`split-${n % 7}`)));
-      const relay = await relays.replace({ failpoint: 'KAFKA_COMMITTED:5' });
+      const relay = await relays.replace({
+        failpoint: 'KAFKA_COMMITTED:5',
+        settings: { PUBLISH_MAX_TRANSACTION_EVENTS: 100 },
+      });
       await relay.exited;
       await withFreeSlot(arena, 'select pg_drop_replication_slot($1)');
       relays.scale(size);
