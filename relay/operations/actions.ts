@@ -64,14 +64,14 @@ export function recentActions(
   });
 }
 
-type Run = { readonly action: RecordedAction; readonly atMs: number; readonly firstId: string };
+type Run = { readonly action: RecordedAction; readonly atMicros: number; readonly firstId: string };
 
 /** Takes the latest of the sources again and again, each of which has its own latest first. */
 function merged(sources: readonly (readonly Run[])[], limit: number) {
   const used = sources.map(() => 0);
   const actions: RecordedAction[] = [];
   while (actions.length < limit) {
-    const heads = sources.map((runs, index) => runs[used[index]!]?.atMs ?? Number.NEGATIVE_INFINITY);
+    const heads = sources.map((runs, index) => runs[used[index]!]?.atMicros ?? Number.NEGATIVE_INFINITY);
     const latest = Math.max(...heads);
     if (latest === Number.NEGATIVE_INFINITY) break;
     const source = heads.indexOf(latest);
@@ -91,6 +91,8 @@ type RunRow = {
   first_id: string;
   last_id: string;
   at: Date;
+  /** The same in µs since 1970: two acts may fall into one millisecond. */
+  at_micros: string;
   since: Date;
   action: string;
   /** Without the entry beyond the page; 0 where it has no other. */
@@ -115,7 +117,7 @@ async function runsOf(
   // One more says whether there is a next page.
   const rows = await query(pool, read, [slot, before, limit + 1]);
   const runs = rows.flatMap((row): Run[] => {
-    const { first_id, last_id, at, since, action, person, role, reason, details } = row;
+    const { first_id, last_id, at, at_micros, since, action, person, role, reason, details } = row;
     const count = Number(row.count);
     if (count === 0) return [];
     const isCut = row.is_cut;
@@ -124,7 +126,7 @@ async function runsOf(
     return [
       {
         action: { ...shown, action, on, count, isCut, target, person, role, reason, details },
-        atMs: at.getTime(),
+        atMicros: Number(at_micros),
         firstId: first_id,
       },
     ];
@@ -151,14 +153,16 @@ const runs = (from: string, isAlone: boolean, details: string) => `
                     from recent window later as (order by id desc)),
        numbered as (select marked.*, sum(begins::int) over (order by id desc) as run from marked)
   select (min(id) filter (where number <= ${entriesMax}))::text as first_id, max(id)::text as last_id,
-         max(acted_at) as at, min(acted_at) as since, action, count(*) filter (where number <= ${entriesMax}) as count,
+         max(acted_at) as at, (extract(epoch from max(acted_at)) * 1000000)::bigint as at_micros, min(acted_at) as since, action, count(*) filter (where number <= ${entriesMax}) as count,
          bool_or(number > ${entriesMax}) as is_cut, min(target) as target, min(ordinal) as ordinal,
          person, session_role as role, note as reason, ${details} as details
     from numbered group by run, action, person, session_role, note order by run limit $3`;
 
 /** What came of releases; only what there is. */
 const outcomes = `json_strip_nulls(json_build_object(${[
-  ...(['released', 'refused', 'limited'] as const).map((name) => [name, `outcome = '${name}'`] as const),
+  ...(['released', 'refused', 'limited', 'set-aside'] as const).map(
+    (name) => [name, `outcome = '${name}'`] as const,
+  ),
   ['not done yet', 'outcome is null'] as const,
 ]
   .map(([name, condition]) => `'${name}', nullif(count(*) filter (where ${condition}), 0)`)

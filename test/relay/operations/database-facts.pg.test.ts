@@ -85,7 +85,7 @@ test('the trail of a slot goes back page by page, the latest first', async () =>
     { action: 'resume', target: null, person: 'ada', role: operator.role, reason: 'upgrade' },
     { action: 'rate-limit', details: expect.stringContaining('5') },
   ]);
-  expect(first.next).toBe(first.actions[1]!.id);
+  expect(first.next).not.toBeNull();
   expect(await recentActions(config, 2, first.next)).toMatchObject({
     actions: [{ action: 'pause' }],
     next: null,

@@ -54,7 +54,7 @@ describe('a refusal of the server', () => {
     ['a serialisation failure', `do $$ begin raise sqlstate '40001'; end $$`, 'POSTGRES_UNAVAILABLE'],
     ['a server without room', `do $$ begin raise sqlstate '53100'; end $$`, 'POSTGRES_UNAVAILABLE'],
     ['a session that is ended', 'select pg_terminate_backend(pg_backend_pid())', 'POSTGRES_UNAVAILABLE'],
-    ['a standby that only reads', `do $$ begin raise sqlstate '25006'; end $$`, 'POSTGRES_UNAVAILABLE'],
+    ['a standby that only reads', `do $$ begin raise sqlstate '25006'; end $$`, 'POSTGRES_READ_ONLY'],
     ['a text over 1 GB', "select repeat('x', 1100000000)", 'POSTGRES_LIMIT_EXCEEDED'],
     ['a division by zero, which we never ask for', 'select 1/0', 'INTERNAL'],
   ])('for %s has its code', async (_, text, code) => {
