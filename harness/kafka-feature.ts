@@ -1,5 +1,8 @@
 /** Moves features of a cluster, such as `transaction.version`, as `kafka-features` does, without starting a JVM. */
+import { apiVersionsRequest } from '../relay/publish/lean/requests.ts';
+import { decodeFeatures } from '../relay/publish/wire/flexible-answers.ts';
 import { BrokerConnection } from './kafka-wire.ts';
+import { waitFor } from './wait.ts';
 
 const updateFeatures = 57;
 const timeoutMs = 10_000;
@@ -8,8 +11,32 @@ const timeoutMs = 10_000;
 const upgrade = 1;
 const safeDowngrade = 2;
 
-/** Sets the finalized level for all brokers; 0 takes the feature away. @throws unless the controller agrees */
+/**
+ * Sets the finalized level, and waits until every broker has heard of it; 0 takes the feature away.
+ * @throws unless the controller agrees
+ */
 export async function setFeature(brokers: readonly string[], name: string, level: number): Promise<void> {
+  await changeFeature(brokers, name, level);
+  for (const broker of brokers) {
+    const isThere = async () => (await levelAt(broker, name)) === level;
+    await waitFor(isThere, `${broker} to have ${name} at ${level}`, timeoutMs);
+  }
+}
+
+async function levelAt(broker: string, name: string): Promise<number> {
+  const { apiKey, apiVersion, body } = apiVersionsRequest();
+  const connection = await BrokerConnection.open(broker, timeoutMs);
+  try {
+    // Its answer, unlike its request, has the header of old versions: the byte for the tags of the request goes first.
+    const bytes = Buffer.concat([Buffer.from([0]), ...body]);
+    const answer = await connection.request(apiKey, apiVersion, bytes, timeoutMs);
+    return (await decodeFeatures(answer.rest)).levels.get(name) ?? 0;
+  } finally {
+    connection.close();
+  }
+}
+
+async function changeFeature(brokers: readonly string[], name: string, level: number): Promise<void> {
   const connection = await BrokerConnection.open(brokers[0] ?? '', timeoutMs);
   try {
     const failures: string[] = [];
