@@ -72,6 +72,7 @@ export const relayFaults: readonly Fault[] = [
     class: 'relay',
     about: 'SIGKILL between two of the ten parts of a transaction, which then comes as a whole',
     expect: 'recovers',
+    isAlone: true,
     isShort: true,
     async inject({ relays, load, random }) {
       const { size } = relays;
