@@ -15,10 +15,14 @@ import { frame, type Side } from './script.ts';
 const interBroker = { marker: 'WriteTxnMarkers', verification: 'AddPartitionsToTxn' } as const;
 
 const patienceMs = 20_000;
+/** A marker that is on its way takes some ms. */
+const markersMs = 3_000;
 
 export type RealSide = Side &
   AsyncDisposable & {
     readonly kafka: Kafka;
+    /** Whether, within some seconds, no record of the topic belongs to a transaction without a marker. */
+    marked(topic: string): Promise<boolean>;
     /** Writes into the transaction log that the id has an epoch; it counts after `reload`. */
     useUpEpochs(transactionalId: string, epoch: number): Promise<void>;
   };
@@ -27,8 +31,6 @@ export type RealSide = Side &
 export async function realSide(ids: readonly string[]): Promise<RealSide> {
   // The broker reaches itself through the proxy, the scripts do not.
   const proxy = await TcpProxy.open(0, true);
-  // Not as quickly as other tests start theirs: after a restart that takes a second, 4.3.1 says that a transaction is
-  // complete a moment before its marker is in the partition.
   const kafka = await startKafka({
     nodeSettings: ({ port }) => {
       proxy.targetPort = port;
@@ -48,6 +50,14 @@ export async function realSide(ids: readonly string[]): Promise<RealSide> {
         'the markers',
         patienceMs,
       ),
+    marked(topic) {
+      const isMarked = async () =>
+        (await endsOf(send, topic, 0)).join() === (await endsOf(send, topic, 1)).join();
+      return waitFor(isMarked, 'the markers in the partitions', markersMs).then(
+        () => true,
+        () => false,
+      );
+    },
     hold(what) {
       const held = proxy.hold(interBroker[what]);
       return { met: () => held.met, release: async () => held.release() };
@@ -65,6 +75,26 @@ export async function realSide(ids: readonly string[]): Promise<RealSide> {
       await proxy[Symbol.asyncDispose]();
     },
   };
+}
+
+/** ListOffsets: the ends of the two partitions. @param isolation 1: up to the first open transaction */
+async function endsOf(send: Side['send'], topic: string, isolation: 0 | 1): Promise<string[]> {
+  const latest = -1;
+  const writer = new Writer().int32(-1).byte(isolation);
+  writer.list([topic], (name) =>
+    writer.string(name).list([0, 1], (partition) => writer.int32(partition).int64(latest)),
+  );
+  const reader = new Reader(await send(frame(2, 2, writer.bytes, false)));
+  reader.int32();
+  const topics = reader.list(() => {
+    reader.string();
+    return reader.list(() => {
+      const [partition, error] = [reader.int32(), reader.int16()];
+      reader.int64();
+      return `${partition}: ${error === 0 ? reader.int64() : `error ${error} ${reader.int64()}`}`;
+    });
+  });
+  return topics.flat();
 }
 
 /** One request on a connection of its own. */
