@@ -8,20 +8,20 @@ type Settings = Pick<
   'partEvents' | 'partBytes' | 'maxTransactionEvents' | 'maxTransactionBytes'
 >;
 
+const orNone = (limit: number): number => (limit === 0 ? Number.POSITIVE_INFINITY : limit);
+
 /** Most of one Kafka transaction. */
-export function transactionLimits({ maxTransactionEvents, maxTransactionBytes }: Settings): Size {
-  return {
-    events: maxTransactionEvents || Number.POSITIVE_INFINITY,
-    bytes: maxTransactionBytes || Number.POSITIVE_INFINITY,
-  };
-}
+export const transactionLimits = ({ maxTransactionEvents, maxTransactionBytes }: Settings): Size => ({
+  events: orNone(maxTransactionEvents),
+  bytes: orNone(maxTransactionBytes),
+});
 
 /** A part never exceeds what one Kafka transaction may hold. */
 export const partEventsOf = ({ partEvents, maxTransactionEvents }: Settings): number =>
-  maxTransactionEvents === 0 ? partEvents : Math.min(partEvents, maxTransactionEvents);
+  Math.min(partEvents, orNone(maxTransactionEvents));
 
 export const partBytesOf = ({ partBytes, maxTransactionBytes }: Settings): number =>
-  maxTransactionBytes === 0 ? partBytes : Math.min(partBytes, maxTransactionBytes);
+  Math.min(partBytes, orNone(maxTransactionBytes));
 
 export const partLimits = (publish: Settings): Size => ({
   events: partEventsOf(publish),

@@ -1,6 +1,6 @@
 /** The rules between settings, which the schema of one setting cannot express. `config.ts` applies them after the schema. */
 import { ownTable } from './own-table.ts';
-import { partLimits } from './part-limits.ts';
+import { partBytesOf, partEventsOf } from './part-limits.ts';
 import type { Config } from './schema.ts';
 import { signInRules } from './sign-in-rules.ts';
 import { allowList, isLegalTopic, isProgressTopic } from './topic-patterns.ts';
@@ -19,12 +19,6 @@ const isDeadLetterTopic = (topic: string, allowed: readonly string[], progressTo
 export function reachesOtherProgress(template: string, { topics, kafka }: Config): boolean {
   const another = template.replaceAll('{slot}', 'of_another_slot');
   return another !== template && allowList(topics.allow, kafka.progressTopic).test(another);
-}
-
-/** The setting that bounds a part. */
-function smaller(publish: Config['publish'], of: 'Events' | 'Bytes'): string {
-  const [most, part] = [publish[`maxTransaction${of}`], publish[`part${of}`]];
-  return most > 0 && most < part ? `publish.maxTransaction${of}` : `publish.part${of}`;
 }
 
 /** Rules between settings; each gives the key it concerns. */
@@ -63,16 +57,14 @@ export const configRules: readonly ((config: Config) => { key: string; message: 
     registry.password !== undefined && registry.username === undefined
       ? { key: 'registry.username', message: 'is required if registry.password is set' }
       : undefined,
-  ({ publish }) =>
-    publish.batchEvents > partLimits(publish).events
-      ? { key: 'publish.batchEvents', message: `must not exceed ${smaller(publish, 'Events')}` }
-      : undefined,
-  ({ publish }) =>
-    publish.batchBytes > partLimits(publish).bytes
-      ? { key: 'publish.batchBytes', message: `must not exceed ${smaller(publish, 'Bytes')}` }
-      : undefined,
+  ...(['Events', 'Bytes'] as const).map((unit) => ({ publish }: Config) => {
+    const part = unit === 'Events' ? partEventsOf(publish) : partBytesOf(publish);
+    if (publish[`batch${unit}`] <= part) return undefined;
+    const bound = part < publish[`part${unit}`] ? 'maxTransaction' : 'part';
+    return { key: `publish.batch${unit}`, message: `must not exceed publish.${bound}${unit}` };
+  }),
   ({ publish, capture }) =>
-    partLimits(publish).bytes > capture.maxInFlightBytes
+    partBytesOf(publish) > capture.maxInFlightBytes
       ? { key: 'publish.partBytes', message: 'must not exceed capture.maxInFlightBytes' }
       : undefined,
   (config) =>
