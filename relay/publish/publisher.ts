@@ -51,7 +51,7 @@ export interface Publisher {
   commitText(batch: Batch, text: string, onWritten?: () => void): Promise<void>;
   /**
    * Aborts the open transaction, if there is one, so that consumers need not wait for its timeout. Fails in silence:
-   * whoever takes the transactional id next aborts it too. After it this publisher must not be used again.
+   * the next publisher with the transactional id aborts it too. After it this publisher must not be used again.
    */
   abandon(): Promise<void>;
   /** Closes the connections. Does not wait for a commit: its outcome is then unknown. */

@@ -1,7 +1,7 @@
 /** A part of a screen to which an address leads: `#check`. The browser looks for it before it is there. */
 import { type RefObject, useEffect } from 'react';
 
-/** `pushState` is told by wouter: a link to a part of the screen that is shown already. */
+/** A link to a part of the screen that is shown already. wouter says when `pushState` was called. */
 const events = ['pushState', 'hashchange'] as const;
 
 export function useAnchor(id: string | undefined, ref: RefObject<HTMLElement | null>): void {

@@ -2,7 +2,7 @@
 import type { Config } from '../../config/config.ts';
 import { fixedHeaders, type HeaderField, headerFields } from '../../config/record-headers.ts';
 
-/** A header with the value of a column, as the event router is told of it. */
+/** A header with the value of a column, as the settings of the event router name it. */
 export type PlacedHeader = { readonly header: string; readonly column: string };
 
 export type Placed =

@@ -38,7 +38,7 @@ export type Outlook = {
   /** Open and not fixed. */
   readonly notFixed: number;
   readonly waitsFor: Readonly<Record<WaitsFor, number>>;
-  /** null where who looks may see none. */
+  /** null where the person who looks may see none. */
   readonly values: LetterValues | null;
 };
 

@@ -17,7 +17,7 @@ export type SameValue = {
   readonly events: number;
   /** Of those: have nothing there now. */
   readonly withoutOne: number;
-  /** Values that are there now, as far as they are told apart; null where who looks may not see values. */
+  /** Values that are there now, as far as they are told apart; null for a person who may not see values. */
   readonly different: number | null;
   readonly isMore: boolean;
   /** The most frequent; null as above. */
@@ -34,7 +34,7 @@ export class SameValues {
   readonly #operations = new Map<number, Counted>();
 
   /**
-   * @param present undefined where who looks may not see values, nor compare them
+   * @param present undefined for a person who may neither see values nor compare them
    * @throws PatchInvalid
    */
   constructor(patch: string, present: Present | undefined) {

@@ -138,7 +138,7 @@ export class KafkajsPublisher implements Publisher {
   async abandon(): Promise<void> {
     const open = this.#failure === undefined ? this.#open : undefined;
     this.#failure ??= new RelayError('INTERNAL', 'its transaction was abandoned');
-    // Whoever takes the transactional id aborts the transaction too, and so does Kafka after its timeout.
+    // The next producer with this transactional id aborts the transaction too, and so does Kafka after its timeout.
     await open?.abort().catch(() => {});
   }
 

@@ -162,7 +162,7 @@ export class TransactionalProducer {
     if (this.#coordinator === undefined || this.#wire === undefined) return;
     const { endRequest, decodeEndTxn } = this.#protocol;
     const request = endRequest(this.#producer, false);
-    // Whoever takes the transactional id aborts the transaction too, and so does Kafka after its timeout.
+    // The next producer with this transactional id aborts the transaction too, and so does Kafka after its timeout.
     await this.#wire.send(this.#coordinator, request, decodeEndTxn).catch(() => {});
   }
 
