@@ -9,3 +9,10 @@ export function codeOf(work: () => unknown): string | undefined {
   }
   return undefined;
 }
+
+/** What makes the work fail. @throws if it does not fail */
+export const failureOf = (work: Promise<unknown>): Promise<RelayError> =>
+  work.then(
+    () => Promise.reject(new Error('it did not fail')),
+    (error) => error,
+  );

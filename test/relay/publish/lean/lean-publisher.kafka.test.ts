@@ -4,15 +4,10 @@ import { RelayError } from '../../../../relay/errors.ts';
 import { LeanBatchBuilder } from '../../../../relay/publish/lean/batch-builder.ts';
 import { BufferPool } from '../../../../relay/publish/lean/buffer-pool.ts';
 import { TransactionalProducer } from '../../../../relay/publish/lean/transactional-producer.ts';
+import { failureOf } from '../../../support/code-of.ts';
 import { readCommitted, withAdmin } from '../../../support/kafka.ts';
 import { recordOf } from '../records.ts';
 import { Scene } from './scene.ts';
-
-const failureOf = (work: Promise<unknown>): Promise<RelayError> =>
-  work.then(
-    () => Promise.reject(new Error('it did not fail')),
-    (error) => error,
-  );
 
 test('keys, values and headers arrive unchanged, whatever they contain', async () => {
   await using scene = await Scene.open();

@@ -2,12 +2,12 @@
  * Kafka's two transaction protocols on a real cluster whose feature `transaction.version` is moved: what each one writes,
  * what enters no later transaction, and how a running producer goes from one to the other.
  */
+
 import { randomUUID } from 'node:crypto';
 import { Kafka as KafkaClient, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { setFeature } from '../../../../harness/kafka-feature.ts';
 import { BrokerConnection, fetchRecords } from '../../../../harness/kafka-wire.ts';
-import type { RelayError } from '../../../../relay/errors.ts';
 import { LeanBatchBuilder } from '../../../../relay/publish/lean/batch-builder.ts';
 import { BufferPool } from '../../../../relay/publish/lean/buffer-pool.ts';
 import { endRequest, endRequest2, produceRequest2 } from '../../../../relay/publish/lean/requests.ts';
@@ -20,6 +20,7 @@ import { decodeEndTxn5, decodeProduce12 } from '../../../../relay/publish/wire/f
 import { decodeEndTxn } from '../../../../relay/publish/wire/kafkajs-internals.ts';
 import { Wire } from '../../../../relay/publish/wire/kafkajs-wire.ts';
 import { type Kafka, startKafka } from '../../../../stack/kafka.ts';
+import { failureOf } from '../../../support/code-of.ts';
 import { createTopic, kafkaClient, readCommitted } from '../../../support/kafka.ts';
 import { configOf } from '../../settings.ts';
 import { recordOf } from '../records.ts';
@@ -116,12 +117,6 @@ class Scene implements AsyncDisposable {
     for (const one of this.#closing) await one.close();
   }
 }
-
-const failureOf = (work: Promise<unknown>): Promise<RelayError> =>
-  work.then(
-    () => Promise.reject(new Error('it did not fail')),
-    (error) => error,
-  );
 
 test('in protocol 2 each transaction has an epoch of its own, and its marker the next', async () => {
   await using scene = await Scene.open();

@@ -1,15 +1,14 @@
 /** Which requests a transaction of protocol 2 consists of, what follows from each answer, and how a producer changes the protocol. */
+
 import { describe, expect, test } from 'vitest';
-import type { RelayError } from '../../../../relay/errors.ts';
-import { LeanBatchBuilder, type PartitionBatches } from '../../../../relay/publish/lean/batch-builder.ts';
-import { BufferPool } from '../../../../relay/publish/lean/buffer-pool.ts';
 import { addsFirst } from '../../../../relay/publish/lean/transaction-version.ts';
 import {
   type ProducerOptions,
   TransactionalProducer,
 } from '../../../../relay/publish/lean/transactional-producer.ts';
 import { encodeProduceAnswer } from '../../../../simulate/kafka/codec.ts';
-import { recordOf } from '../records.ts';
+import { failureOf } from '../../../support/code-of.ts';
+import { partsOf } from './parts-of.ts';
 import { type Api, epoch, type Reply, ScriptedKafka, type ScriptOptions } from './scripted-kafka.ts';
 
 async function scene(options: ScriptOptions = {}, own: Partial<ProducerOptions> = {}) {
@@ -27,18 +26,6 @@ async function scene(options: ScriptOptions = {}, own: Partial<ProducerOptions> 
   kafka.asked.length = 0;
   return { kafka, producer };
 }
-
-function partsOf(...partitions: readonly number[]): PartitionBatches[] {
-  const builder = new LeanBatchBuilder(new BufferPool());
-  for (const partition of partitions) builder.append(recordOf({ topic: 't', partition }));
-  return [...builder.partitions()];
-}
-
-const failureOf = (work: Promise<unknown>): Promise<RelayError> =>
-  work.then(
-    () => Promise.reject(new Error('it did not fail')),
-    (error) => error,
-  );
 
 /** The requests, without those that ask for the feature: name, version, and epoch where there is one. */
 const told = ({ asked }: ScriptedKafka): string[] =>

@@ -1,10 +1,11 @@
 import { describe, expect, test, vi } from 'vitest';
-import type { RelayError } from '../../../../relay/errors.ts';
 import { LeanBatchBuilder, type PartitionBatches } from '../../../../relay/publish/lean/batch-builder.ts';
 import { BufferPool } from '../../../../relay/publish/lean/buffer-pool.ts';
 import { TransactionalProducer } from '../../../../relay/publish/lean/transactional-producer.ts';
 import { encodeProduceAnswer } from '../../../../simulate/kafka/codec.ts';
+import { failureOf } from '../../../support/code-of.ts';
 import { recordOf } from '../records.ts';
+import { partsOf } from './parts-of.ts';
 import { type Api, epoch, type Reply, ScriptedKafka } from './scripted-kafka.ts';
 
 const open = (kafka: ScriptedKafka, requestTimeoutMs = 2_000) =>
@@ -23,13 +24,6 @@ async function scene(options: ConstructorParameters<typeof ScriptedKafka>[0] = {
   return { kafka, producer };
 }
 
-/** Record batches of one record each for the partitions of topic `t`. */
-function partsOf(...partitions: readonly number[]): PartitionBatches[] {
-  const builder = new LeanBatchBuilder(new BufferPool());
-  for (const partition of partitions) builder.append(recordOf({ topic: 't', partition }));
-  return [...builder.partitions()];
-}
-
 /** Records so large that each has a batch, and a request, of its own. */
 function manyBatches(partition: number, count: number): PartitionBatches {
   const builder = new LeanBatchBuilder(new BufferPool());
@@ -37,12 +31,6 @@ function manyBatches(partition: number, count: number): PartitionBatches {
     builder.append(recordOf({ topic: 't', partition, value: Buffer.alloc(500_000) }));
   return [...builder.partitions()][0]!;
 }
-
-const failureOf = (work: Promise<unknown>): Promise<RelayError> =>
-  work.then(
-    () => Promise.reject(new Error('it did not fail')),
-    (error) => error,
-  );
 
 describe('taking the transactional id', () => {
   test.each<[string, Reply, number]>([
