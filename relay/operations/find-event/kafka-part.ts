@@ -94,11 +94,14 @@ async function soughtOf(
   const waiting = new Set(
     letters.flatMap(({ eventId, status }) => (status === 'open' || status === 'parked' ? [eventId] : [])),
   );
-  const sought: Sought[] = rows.flatMap(({ id, topic, key, fromMs }) =>
-    topic === null || (waiting.has(id) && rows.filter((row) => row.id === id).length === 1)
-      ? []
-      : [{ id, position: null, topic, key, fromMs }],
-  );
+  const sought: Sought[] = rows.flatMap(({ id, topic, key, fromMs, createdAt }) => {
+    if (topic === null || (waiting.has(id) && rows.filter((row) => row.id === id).length === 1)) return [];
+    const one = { id, position: null, topic, key, fromMs };
+    // A row that was changed or copied since has the time of that, which may be long after its record.
+    const createdMs = msOf(createdAt);
+    const isEarlier = createdMs !== undefined && fromMs !== null && createdMs < fromMs;
+    return isEarlier ? [one, { ...one, fromMs: createdMs }] : [one];
+  });
   for (const { eventId, topic, aggregateid, firstSeen, status } of letters) {
     // An open one has no record; the others are published after they were seen, under their old or a new position.
     if (eventId === null || topic === null || status === 'open' || status === 'parked') continue;

@@ -367,4 +367,21 @@ describe('find without a relay', { timeout: 60_000 }, () => {
     }
     await expect.poll(async () => (await one(waiting!)).state, { timeout: 20_000 }).toBe('waiting');
   });
+
+  it('finds the record of a row that was changed after it was published', async () => {
+    world = await World.create(1);
+    await using own = world;
+    const relay = own.startRelay();
+    await relay.streaming();
+    const [id] = await own.write([{ key: 'changed', seq: 1 }]);
+    await own.read([id!]);
+    await relay.kill();
+    // The row now says a transaction that the progress, as it was an hour after the record, does not cover.
+    await own.pool.query(`begin;
+      set local session_replication_role = replica;
+      update outbox.event set created_at = created_at where id = '${id}';
+      update outbox.progress set covered_at = clock_timestamp() + interval '1 hour';
+      commit`);
+    expect(await one(id!)).toMatchObject({ state: 'published', records: [{ id }] });
+  });
 });
