@@ -46,6 +46,8 @@ export type Arena = {
    * evidence: a fault that destroys it waits for this.
    */
   untilAudited(timeoutMs: number): Promise<void>;
+  /** Resolves when the audit, if there is one, misses no event. Call it after all were published. */
+  untilResolved(timeoutMs: number): Promise<void>;
 };
 
 export type Fault = {

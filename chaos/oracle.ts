@@ -6,14 +6,15 @@
  * I1 published = committed - dead letters. I2 each id once. I3 order per key. I4 a Postgres transaction in one Kafka
  * transaction, or in a declared split. I5 progress = what is published, at every progress. I6 confirmed_flush never
  * passes the committed progress, neither in samples of the slot nor in what the relay sends to Postgres. I7 I2 and I3
- * at every moment. I8 caught up in time. I9 each dead letter exactly once.
+ * at every moment. I8 caught up in time. I9 each dead letter exactly once. I12 the audit finds what is wrong, and
+ * only that.
  */
 import avsc from 'avsc';
 import type { CommittedRecord } from '../harness/committed-reader.ts';
 import { parseLsn, parsePosition } from '../relay/model/position.ts';
 import type { Acknowledgement, Commit } from './wiretap.ts';
 
-export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I8' | 'I9' | 'I10';
+export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I8' | 'I9' | 'I12';
 export type Breach = { readonly invariant: Invariant; readonly detail: string };
 
 export type WrittenEvent = {
@@ -30,6 +31,8 @@ type SeenEvent = {
   readonly partition: number;
   readonly transaction: string | undefined;
   readonly id: string;
+  /** ms since 1970. */
+  readonly readMs: number;
 };
 
 type SeenProgress = {
@@ -144,6 +147,17 @@ export class Oracle {
     }
   }
 
+  /**
+   * Whether a finding of the audit is so: an event that no stream delivered was missing until recovery published it, and
+   * records stay whose events were lost when the database was rewound (I12).
+   * @param beganMs when the run of the audit began that found it, ms since 1970
+   */
+  confirms(kind: string, id: string | null, beganMs: number): boolean {
+    if (id === null) return false;
+    if (kind === 'leaked') return this.#lost.has(id);
+    return kind === 'missing' && this.#isLateAllowed && (this.#seen.get(id)?.readMs ?? Infinity) >= beganMs;
+  }
+
   /** The database was rewound. @param before all that it held @param after what it still holds */
   rewound(before: readonly WrittenEvent[], after: readonly WrittenEvent[]): void {
     const kept = new Set(after.map(({ id }) => id));
@@ -221,6 +235,7 @@ export class Oracle {
       place: [place.commitLsn, place.ordinal],
       partition: record.partition,
       transaction: record.transaction,
+      readMs: Date.now(),
     };
     this.#seen.set(id, seen);
     this.#unchecked.push(seen);

@@ -1,5 +1,6 @@
 /** The outcomes of a run, as tables and as text. */
 import { percentile } from '../harness/percentile.ts';
+import { describeAudit } from './audit.ts';
 import { type Producer, producers } from './fault.ts';
 import type { Outcome, RunResult } from './run.ts';
 
@@ -69,7 +70,7 @@ const introduction = `# What the relay survived
 
 \`npm run chaos\` breaks the relay, its servers and the network between them, on real servers. During the run, three writers
 commit without pause, and an independent \`read_committed\` consumer follows the topics. After each fault the run checks
-nine invariants:
+ten invariants:
 
 | | |
 | --- | --- |
@@ -81,7 +82,8 @@ nine invariants:
 | I6 | \`confirmed_flush_lsn\` never passes the committed progress (checked on the slot every 50 ms, and on the wire: nothing is acknowledged before Kafka has confirmed it) |
 | I7 | the consumer never sees an id twice or a key out of order, at any moment |
 | I8 | the relay catches up within 10 s (a standby within 3 s, or later if Kafka itself is slower: see \`--list\`), or halts with the expected code; the limits grow if the machine is busy with other work |
-| I9 | each dead letter is there exactly once; under \`park-key\` no event of its key overtakes it (checked by I3 and I7, since a released event keeps its position) |`;
+| I9 | each dead letter is there exactly once; under \`park-key\` no event of its key overtakes it (checked by I3 and I7, since a released event keeps its position) |
+| I12 | with \`--audit\`: the standing audit, which runs beside, finds what a fault has lost, and only that; nothing stays missing after the recovery |`;
 
 /**
  * The text of docs/evidence/chaos.md: a table for each producer.
@@ -98,12 +100,13 @@ const sectionOf = (producer: Producer): RegExp =>
   new RegExp(`<!-- ${producer} -->.*<!-- /${producer} -->`, 's');
 
 function section(result: RunResult, minutes: number): string {
-  const { producer, seed } = result;
-  const option = producer === 'lean' ? '' : ` --producer ${producer}`;
+  const { producer, seed, audit } = result;
+  const option = `${producer === 'lean' ? '' : ` --producer ${producer}`}${audit === undefined ? '' : ' --audit'}`;
+  const audited = audit === undefined ? '' : ` ${describeAudit(audit)}`;
   return `<!-- ${producer} -->
 ## With the producer \`${producer}\`
 
-Made by \`npm run chaos -- --minutes ${minutes} --seed ${seed}${option} --docs\`. ${describeTotals(result)}
+Made by \`npm run chaos -- --minutes ${minutes} --seed ${seed}${option} --docs\`. ${describeTotals(result)}${audited}
 
 ${markdownTable(result.outcomes)}
 <!-- /${producer} -->`;

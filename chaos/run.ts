@@ -64,6 +64,8 @@ const faultWithinMs = 300_000;
 /** How long a stalled relay is watched before the run gives up. */
 const giveUpAfterMs = 60_000;
 const haltWithinMs = 20_000;
+/** A run of the audit in which the progress does not move is held back after 5 s; the next one has it. */
+const resolvedWithinMs = 30_000;
 /** Catching up may take long on a busy machine, so this counts from the last event that arrived. */
 const settleWithinMs = 20_000;
 /** A world's table is read whole after each fault, so its size must be bounded. */
@@ -277,6 +279,9 @@ class Trial {
     this.#recoveredMs = ms;
     if (ms > limitMs) this.#broke(`caught up after ${Math.round(ms)} ms, limit ${Math.round(limitMs)} ms`);
     await this.#compare(arena, true);
+    await arena.untilResolved(resolvedWithinMs).catch(({ message }: Error) => {
+      this.#breaches.push({ invariant: 'I12', detail: message });
+    });
   }
 
   async #halt(arena: Arena, fault: Fault): Promise<void> {

@@ -101,7 +101,10 @@ export class World implements AsyncDisposable {
       [topics.topic, topics.progressTopic],
       (record) => oracle.read(record),
     );
-    const audit = options.audit === undefined ? undefined : new ChaosAudit(relayEnv, options.audit);
+    const audit =
+      options.audit === undefined
+        ? undefined
+        : new ChaosAudit(relayEnv, options.audit, { pool, slot: name, oracle });
     const arena: Arena = {
       servers,
       databaseUrl: urls.direct,
@@ -124,6 +127,7 @@ export class World implements AsyncDisposable {
       pause: (ms) => delay(ms),
       untilCaughtUp: (timeoutMs) => untilCaughtUp(oracle, relays, timeoutMs),
       untilAudited: async (timeoutMs) => audit?.untilVerified(stretched(timeoutMs)),
+      untilResolved: async (timeoutMs) => audit?.untilResolved(stretched(timeoutMs)),
     };
     const world = new World(arena, reader, audit);
     try {
