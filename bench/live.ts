@@ -50,7 +50,29 @@ export type LiveOptions = {
 const compiling = { rate: 20_000, seconds: 10 } as const;
 
 /** Whose latency it is: a process that streams already. */
-export type Subject = { readonly name: string; readonly pid: number; topicOf(aggregateType: string): string };
+export type Subject = {
+  readonly name: string;
+  readonly pid: number;
+  /** The thread that notes when each event arrives. */
+  readerOf(world: BenchWorld, aggregateType: string): Worker;
+};
+
+/** Of a process that publishes to a topic. */
+export const publishing = (
+  name: string,
+  pid: number,
+  topicOf: (aggregateType: string) => string,
+): Subject => ({
+  name,
+  pid,
+  readerOf: ({ stack }, aggregateType) => topicReader(stack.brokers, topicOf(aggregateType)),
+});
+
+/** A consumer under `read_committed`. */
+export function topicReader(brokers: readonly string[], topic: string): Worker {
+  const workerData: LiveReaderInput = { brokers, topic };
+  return new Worker(new URL('./live-reader.ts', import.meta.url), { workerData });
+}
 
 /** Each rate in turn, the lowest first. */
 export async function measureLive(
@@ -97,11 +119,7 @@ async function measureRate(
   seconds: number,
 ): Promise<Live> {
   const aggregateType = await world.newTopic(3);
-  const workerData: LiveReaderInput = {
-    brokers: world.stack.brokers,
-    topic: subject.topicOf(aggregateType),
-  };
-  const reader = new Worker(new URL('./live-reader.ts', import.meta.url), { workerData });
+  const reader = subject.readerOf(world, aggregateType);
   try {
     await once(reader, 'message');
     const warmUp = await offer(pool, aggregateType, rate, warmUpSeconds);
@@ -154,7 +172,7 @@ async function offer(
 }
 
 /** Waits for `events` to be received; what is missing after a while without any is lost. */
-async function receiptsOf(reader: Worker, events: number): Promise<Receipts> {
+export async function receiptsOf(reader: Worker, events: number): Promise<Receipts> {
   let [received, sinceMs] = [0, nowMs()];
   while (received < events && nowMs() - sinceMs < graceMs) {
     await sleep(200);
@@ -170,7 +188,12 @@ async function ask<Answer>(reader: Worker, question: LiveReaderQuestion): Promis
   return answer;
 }
 
-function compare(committed: ReadonlyMap<string, number>, { ids, atMs }: Receipts, subjectCpuMs: number) {
+/** @param committed when the COMMIT of each event returned, by its id */
+export function compare(
+  committed: ReadonlyMap<string, number>,
+  { ids, atMs }: Receipts,
+  subjectCpuMs: number,
+): Omit<Live, 'offered' | 'written'> {
   const latencies: number[] = [];
   const { missing, duplicates } = compareIds(ids, committed.keys());
   for (const [at, id] of ids.entries()) {

@@ -8,7 +8,7 @@ import { debeziumVersion } from './debezium/connect.ts';
 import { Debezium } from './debezium/debezium.ts';
 import { type Drain, drainDebezium, drainPerfClient, drainRelay } from './drain.ts';
 import { measureGrowth } from './growth.ts';
-import { idleCpuPercent, measureLive } from './live.ts';
+import { idleCpuPercent, measureLive, publishing } from './live.ts';
 import { describeMachine, settleDisks } from './machine.ts';
 import { writePage } from './page.ts';
 import { type Competitor, competitors, type Report, report } from './report.ts';
@@ -221,7 +221,7 @@ async function liveOfAll(
     const rates = options.quick ? [500, 4_000] : [500, 1_000, 4_000, 20_000];
     live.relay = await measureLive(
       world,
-      { name: 'relay', pid: relay.pid, topicOf },
+      publishing('relay', relay.pid, topicOf),
       { rates, seconds, warmUp },
       say,
     );
@@ -232,7 +232,7 @@ async function liveOfAll(
   if (debezium !== undefined) {
     const slot = await debezium.createSlot();
     await debezium.stream(slot);
-    const subject = { name: 'debezium', pid: debezium.pid, topicOf: debeziumTopicOf };
+    const subject = publishing('debezium', debezium.pid, debeziumTopicOf);
     live.debezium = await measureLive(world, subject, { rates: debeziumRates, seconds, warmUp }, say);
     await debezium.end(slot);
   }
