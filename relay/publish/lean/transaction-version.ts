@@ -14,7 +14,10 @@ export type FeatureLevel = { readonly epoch: bigint; readonly level: number };
 export const noFeature: FeatureLevel = { epoch: -1n, level: 0 };
 
 /** A broker may not have heard of the latest change: what another one said before then counts. */
-export function latestLevel(known: FeatureLevel, { epoch, levels }: FinalizedFeatures): FeatureLevel {
+export function latestLevel(
+  known: FeatureLevel,
+  { epoch, levels }: Pick<FinalizedFeatures, 'epoch' | 'levels'>,
+): FeatureLevel {
   if (epoch < known.epoch) return known;
   return { epoch, level: levels.get('transaction.version') ?? 0 };
 }

@@ -21,6 +21,8 @@ export type FetchOptions = {
   readonly maxWaitMs: number;
   /** The broker returns the first batch whole even if it is larger. */
   readonly maxBytes: number;
+  /** Also what is in open transactions. */
+  readonly isUncommitted?: boolean;
 };
 
 export type FetchAnswer = Throttled & {
@@ -43,7 +45,7 @@ export function fetchRequest(options: FetchOptions): WireRequest {
   fields.int32(maxWaitMs);
   fields.int32(1); // answer at the first byte
   fields.int32(maxBytes);
-  fields.byte(readCommitted);
+  fields.byte(options.isUncommitted === true ? 0 : readCommitted);
   fields.int32(1);
   fields.string(topic);
   fields.int32(1);

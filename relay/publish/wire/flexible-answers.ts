@@ -62,8 +62,11 @@ export type FinalizedFeatures = Throttled & {
   readonly epoch: bigint;
   /** By name. */
   readonly levels: ReadonlyMap<string, number>;
+  /** The highest levels that this broker could take part in, which tells its release. */
+  readonly supported: ReadonlyMap<string, number>;
 };
 
+const supportedFeaturesTag = 0;
 const finalizedEpochTag = 1;
 const finalizedFeaturesTag = 2;
 
@@ -72,7 +75,7 @@ export async function decodeFeatures(payload: Buffer): Promise<FinalizedFeatures
   const decoder = new Decoder(payload);
   const errorCode = decoder.readInt16();
   // A broker that does not know this version answers in version 0, with an error.
-  if (errorCode !== 0) return { errorCode, epoch: -1n, levels: new Map() };
+  if (errorCode !== 0) return { errorCode, epoch: -1n, levels: new Map(), supported: new Map() };
   decoder.readUVarIntArray(() => {
     decoder.forward(6); // a request and its versions
     skipTags(decoder);
@@ -80,8 +83,16 @@ export async function decodeFeatures(payload: Buffer): Promise<FinalizedFeatures
   const clientSideThrottleTime = decoder.readInt32();
   let epoch = -1n;
   const levels = new Map<string, number>();
+  const supported = new Map<string, number>();
   readTags(decoder, (tag) => {
     if (tag === finalizedEpochTag) epoch = decoder.readInt64();
+    if (tag === supportedFeaturesTag)
+      decoder.readUVarIntArray(() => {
+        const name = decoder.readUVarIntString() ?? '';
+        decoder.readInt16(); // lowest
+        supported.set(name, decoder.readInt16());
+        skipTags(decoder);
+      });
     if (tag !== finalizedFeaturesTag) return;
     decoder.readUVarIntArray(() => {
       levels.set(decoder.readUVarIntString() ?? '', decoder.readInt16());
@@ -89,17 +100,17 @@ export async function decodeFeatures(payload: Buffer): Promise<FinalizedFeatures
       skipTags(decoder);
     });
   });
-  return { errorCode, epoch, levels, clientSideThrottleTime };
+  return { errorCode, epoch, levels, supported, clientSideThrottleTime };
 }
 
 /** The header of a flexible answer ends with tagged fields. */
-function answerOf(payload: Buffer): Decoder {
+export function answerOf(payload: Buffer): Decoder {
   const decoder = new Decoder(payload);
   skipTags(decoder);
   return decoder;
 }
 
-function skipTags(decoder: Decoder): void {
+export function skipTags(decoder: Decoder): void {
   readTags(decoder, () => {});
 }
 

@@ -94,6 +94,16 @@ export type EndTxnAnswer = Throttled & {
   readonly producerEpoch?: number;
 };
 
+export type MetadataAnswer = Throttled & {
+  readonly topicMetadata: readonly {
+    readonly topicErrorCode: number;
+    readonly topic: string;
+    readonly isInternal: boolean;
+    /** The leader is -1 where there is none. */
+    readonly partitionMetadata: readonly { readonly partitionId: number; readonly leader: number }[];
+  }[];
+};
+
 const protocol = 'kafkajs/src/protocol';
 const decoderOf = <T>(api: string): Decode<T> =>
   internal<{ decode: Decode<T> }>(`${protocol}/requests/${api}/response`).decode;
@@ -102,6 +112,7 @@ const decoderOf = <T>(api: string): Decode<T> =>
 export const decodeProduce = decoderOf<ProduceAnswer>('produce/v7');
 export const decodeAddPartitions = decoderOf<AddPartitionsAnswer>('addPartitionsToTxn/v1');
 export const decodeEndTxn = decoderOf<EndTxnAnswer>('endTxn/v1');
+export const decodeMetadata = decoderOf<MetadataAnswer>('metadata/v5');
 
 /** kafkajs's reader of the protocol's primitive types. */
 export type Decoder = {

@@ -56,7 +56,7 @@ test('InitProducerId, version 4', async () => {
 });
 
 test('ApiVersions, version 3, with the finalized features among other tagged fields', async () => {
-  const { errorCode, epoch, levels } = await decodeFeatures(
+  const { errorCode, epoch, levels, supported } = await decodeFeatures(
     answer(
       '00000300000003000c00001a00000005000000000004001a02147472616e73616374696f6e2e76657273696f6e000100' +
         '02000108000000000000004d023003116d657461646174612e76657273696f6e001b000100147472616e73616374696f' +
@@ -65,6 +65,7 @@ test('ApiVersions, version 3, with the finalized features among other tagged fie
   );
   expect({ errorCode, epoch }).toEqual({ errorCode: 0, epoch: 77n });
   expect(Object.fromEntries(levels)).toEqual({ 'metadata.version': 27, 'transaction.version': 2 });
+  expect(Object.fromEntries(supported)).toEqual({ 'transaction.version': 2 });
 });
 
 test('a broker that does not know version 3 of ApiVersions has told no features', async () => {
