@@ -13,6 +13,7 @@ import type { Arena, Fault, Producer } from './fault.ts';
 import { noteCalmRestart, stretched, waitFor } from './machine.ts';
 import type { Breach } from './oracle.ts';
 import { type Servers, startServers } from './servers.ts';
+import { describeStanding } from './standing.ts';
 import { readDeadLetters, readEvents, World } from './world.ts';
 
 export type Outcome = {
@@ -189,6 +190,10 @@ class Run {
     } catch (error) {
       trial.failed(error);
     }
+    if (trial.result.breaches.length > 0 && this.#world !== undefined) {
+      const { topic, progressTopic } = this.#world.arena;
+      trial.explain(await describeStanding(this.#servers.kafka, [topic, progressTopic]));
+    }
     const outcome: Outcome = {
       faults: faults.map(nameOf),
       ...trial.result,
@@ -245,6 +250,14 @@ class Trial {
 
   add(breaches: readonly Breach[]): void {
     this.#breaches.push(...breaches);
+  }
+
+  /** What Kafka says about it. */
+  explain(what: string): void {
+    this.#breaches = this.#breaches.map(({ invariant, detail }) => ({
+      invariant,
+      detail: `${detail} [Kafka: ${what}]`,
+    }));
   }
 
   async run(arena: Arena): Promise<void> {

@@ -227,7 +227,8 @@ async function forgetStandbys(url: string): Promise<void> {
 /** The Kafka principal of the relays. */
 export const relayPrincipal = `User:${user}`;
 
-async function askAny<T>(kafka: Kafka, ask: (connection: BrokerConnection) => Promise<T>): Promise<T> {
+/** The first broker that answers. */
+export async function askAny<T>(kafka: Kafka, ask: (connection: BrokerConnection) => Promise<T>): Promise<T> {
   const failures: unknown[] = [];
   for (const address of kafka.brokers) {
     try {

@@ -45,6 +45,7 @@ export type Fetched = {
 export const producerName = (id: bigint, epoch: number): string => `${id}/${epoch}`;
 
 const clientId = 'harness';
+const readCommitted = 1;
 
 /** One connection to one broker, one request at a time; any failure ends it. */
 export class BrokerConnection {
@@ -159,6 +160,41 @@ export async function readMetadata(
   return { brokers, leaders: leaders.flat() };
 }
 
+export type PartitionEnd = { readonly topic: string; readonly partition: number; readonly offset: bigint };
+
+/**
+ * The ends of partitions that the broker leads; of others nothing.
+ * @param isStable up to the first record of an open transaction
+ */
+export async function readEnds(
+  connection: BrokerConnection,
+  leaders: readonly Omit<Leader, 'nodeId'>[],
+  isStable: boolean,
+  timeoutMs: number,
+): Promise<PartitionEnd[]> {
+  const byTopic = Map.groupBy(leaders, ({ topic }) => topic);
+  const body = new Writer()
+    .int32(-1)
+    .int8(isStable ? readCommitted : 0)
+    .int32(byTopic.size);
+  for (const [topic, group] of byTopic) {
+    body.string(topic).int32(group.length);
+    for (const { partition } of group) body.int32(partition).int64(-1n);
+  }
+  const answer = await connection.request(2, 2, body.bytes, timeoutMs);
+  answer.int32();
+  const topics = answer.array(() => {
+    const topic = answer.string() ?? '';
+    return answer.array(() => {
+      const [partition, errorCode] = [answer.int32(), answer.int16()];
+      answer.int64();
+      const offset = answer.int64();
+      return errorCode === 0 ? [{ topic, partition, offset }] : [];
+    });
+  });
+  return topics.flat(2);
+}
+
 /** The broker that coordinates a transactional id. @throws while there is none */
 export async function findCoordinator(
   connection: BrokerConnection,
@@ -197,8 +233,6 @@ export async function findController(connection: BrokerConnection, timeoutMs: nu
   answer.int16();
   return answer.int32();
 }
-
-const readCommitted = 1;
 
 /** @param waitMs how long the broker may wait for data */
 export async function fetchRecords(

@@ -1,6 +1,6 @@
 /** Owns a real Kafka cluster (KRaft) of one or three brokers on free loopback ports, in the run's folder. */
 import { execFile } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { type Admin, Kafka as KafkaClient, logLevel } from 'kafkajs';
@@ -60,6 +60,8 @@ export type Kafka = AsyncDisposable & {
   /** Addresses of a further listener, one a broker. @throws where there is none of the name */
   brokersOf(listener: string): string[];
   readonly nodes: KafkaNode[];
+  /** Lines that contain the text in the logs of the brokers, as far back as the start of the cluster. */
+  logLines(text: string): Promise<string[]>;
   /** Runs one of Kafka's own command line classes, as `kafka.tools.DumpLogSegments`. @throws unless it exits with 0. */
   tool(className: string, args: readonly string[]): Promise<{ stdout: string; stderr: string }>;
   /** @param options.clean has each broker end by itself, which takes seconds; its data goes all the same */
@@ -119,6 +121,9 @@ async function plan(count: number, wanted: NonNullable<KafkaOptions['listeners']
   return nodes;
 }
 
+/** What a coordinator logs when it takes a partition without a leader for a deleted one: KAFKA-20734. */
+export const leftOutMarker = "Couldn't find leader endpoint for partitions";
+
 async function bootAll(cluster: Cluster, onStopped: () => Promise<void>): Promise<Kafka> {
   const servers = new Map<number, Server>();
   const start = async (node: NodePlan) => {
@@ -148,6 +153,10 @@ async function bootAll(cluster: Cluster, onStopped: () => Promise<void>): Promis
         await start(node);
       },
     })),
+    async logLines(text) {
+      const logs = await Promise.all([...servers.values()].map(({ logFile }) => readFile(logFile, 'utf8')));
+      return logs.flatMap((log) => log.split('\n')).filter((line) => line.includes(text));
+    },
     tool: cluster.tool,
     async stop({ clean = false } = {}) {
       const end = (server: Server) => (clean ? server.end('SIGTERM', 60_000) : server.end('SIGKILL'));
@@ -260,6 +269,8 @@ const quickFailover = { 'broker.heartbeat.interval.ms': 500, 'broker.session.tim
 const quickJvm = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto'];
 const logToStderr = [
   '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+  // It says so there when it leaves a marker out.
+  '-Dorg.slf4j.simpleLogger.log.kafka.coordinator.transaction.TransactionMarkerChannelManager=info',
   '-Dorg.slf4j.simpleLogger.showDateTime=true',
 ];
 
