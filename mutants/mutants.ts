@@ -2971,4 +2971,22 @@ export const mutants: readonly Mutant[] = [
     tests: [takeOver],
     only: 'without the slot of the connector',
   },
+  {
+    name: 'a topic of which a partition was not seen counts as one whose consumers get to its end',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/publish/standing-partitions.ts',
+    find: '(unseen.has(topic) ? undefined : 0)',
+    replace: '0',
+    tests: ['test/relay/publish/standing-partitions.test.ts'],
+  },
+  {
+    name: "a hanging transaction of the relay is called somebody else's, so that an operator aborts it",
+    promise: 'no loss',
+    invariants: [],
+    file: 'relay/publish/open-transactions.ts',
+    find: 'if (producerId === (await this.#ownProducerId()))',
+    replace: 'if (producerId === -1n)',
+    tests: ['test/relay/upkeep/blocked-topics.kafka.test.ts'],
+  },
 ];

@@ -38,6 +38,7 @@ import { type Watched, watchSteps } from './observe/slow-step.ts';
 import { type RelayState, relayWork } from './observe/state.ts';
 import { fencePublisher } from './publish/fence.ts';
 import type { ProgressTail } from './publish/progress-topic.ts';
+import { StandingPartitions } from './publish/standing-partitions.ts';
 import { Topics } from './publish/topics.ts';
 import { TransactionLimits } from './publish/transaction-limits.ts';
 import { UnattendedRecovery } from './recover/unattended.ts';
@@ -97,6 +98,7 @@ export class Relay {
   /** With the limits on transactions as of now. */
   readonly #paced: Config;
   readonly #transactionLimits: TransactionLimits;
+  readonly #standing = new StandingPartitions();
   readonly #follower: ProgressFollower;
   readonly #slotTaker: SlotTaker;
   readonly #setbacks: Setbacks;
@@ -257,6 +259,7 @@ export class Relay {
       control,
       pool: this.#pool,
       kafka: this.#kafka,
+      standing: this.#standing,
       topics: this.#topics,
       transactionLimits: this.#transactionLimits,
       observer: this.#observer,

@@ -152,7 +152,7 @@ export const otherRows: readonly Row[] = [
         about:
           'Offsets between what a group of metrics.consumerGroups has committed and the end of the topic.',
         unit: 'short',
-        width: 12,
+        width: 8,
         queries: because('metrics.consumerGroups is empty', [
           now('consumer_lag_offsets', '{{group}} {{topic}}', 'group, topic'),
         ]),
@@ -161,10 +161,18 @@ export const otherRows: readonly Row[] = [
         title: 'Partitions without a committed offset',
         about: 'They do not count in the lag: the group has never committed there.',
         unit: 'short',
-        width: 12,
+        width: 8,
         queries: because('metrics.consumerGroups is empty', [
           now('consumer_uncommitted_partitions', '{{group}} {{topic}}', 'group, topic'),
         ]),
+      },
+      {
+        title: 'Behind an open transaction',
+        about:
+          'For how long consumers under read_committed have not got past an offset, because a transaction is open there.',
+        unit: 's',
+        width: 8,
+        queries: [now('topic_blocked_seconds', '{{topic}}', 'topic')],
       },
     ],
   },

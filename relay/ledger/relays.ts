@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import { query, statement } from '../connect/postgres/statement.ts';
+import type { HangingTransaction } from '../model/hanging-transaction.ts';
 import type { KeepReason } from '../model/keep-reasons.ts';
 import type { RelayState } from '../observe/state.ts';
 
@@ -50,6 +51,11 @@ export type RelayFacts = {
   readonly whenLost?: 'stop' | 'recover';
   /** By its latest look at the outbox table; null before it, and while it does not stream. Earlier releases do not say so. */
   readonly cleanup?: CleanupFacts | null;
+  /** Transactions that hang, and the one that does for longest; null where it sees none. Earlier releases do not say so. */
+  readonly hanging?: {
+    readonly count: number;
+    readonly longest: Omit<HangingTransaction, 'standingMs'> & { readonly since: string };
+  } | null;
   readonly error: {
     readonly code: string;
     readonly message: string;

@@ -321,6 +321,10 @@ export type RelaySettings = {
   readonly metrics?: {
     /** Consumer groups whose lag the relay that streams measures every 15 s, in the topics of `topics.allow`. It needs the right Describe on each. */
     readonly consumerGroups?: readonly string[] | undefined;
+    /** In how many topics of `topics.allow` the relay that streams looks whether an open transaction keeps consumers under `read_committed` from their ends (`outbox_relay_topic_blocked_seconds`), beside its progress topic; 0 = in none. The right Read on the topics lets it say whose transaction that is. Default: `500`. */
+    readonly blockedTopicsMax?: number | undefined;
+    /** Pause between two such looks, in ms. A transaction of a relay counts as hanging when it is open for `kafka.transactionTimeoutMs` and two looks. Default: `15000`. */
+    readonly blockedTopicsLookMs?: number | undefined;
     /** How many of the hottest keys the metric `outbox_relay_hot_key_ratio` shows; 0 = none, and keys are not counted. Default: `10`. */
     readonly hotKeys?: number | undefined;
     /** Whether `outbox_relay_hot_key_ratio` shows keys themselves. By default it shows the first digits of the SHA-256 of each key. These do not hide a key that can be guessed: its SHA-256 confirms the guess. Default: `false`. */

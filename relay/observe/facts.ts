@@ -4,6 +4,7 @@
  */
 import type { ErrorCode, RelayError } from '../errors.ts';
 import type { Control, RateLimits } from '../model/control.ts';
+import type { HangingTransaction } from '../model/hanging-transaction.ts';
 import type { KeepReason } from '../model/keep-reasons.ts';
 import type { Lsn, Position } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
@@ -212,6 +213,18 @@ export type Facts = {
 
   /** All that is known now: a group that is not here is unknown. */
   readonly consumersSeen: { readonly lags: readonly ConsumerLag[] };
+  /**
+   * How far consumers under `read_committed` get: all that is known now. Of a topic that is not here nobody knows, and of
+   * its transactions neither.
+   */
+  readonly endsSeen: {
+    readonly topics: readonly {
+      readonly topic: string;
+      /** For how long they have not got past an offset, in the partition where it is longest; 0 where they do. */
+      readonly blockedMs: number;
+    }[];
+    readonly hanging: readonly HangingTransaction[];
+  };
 
   // Registry and Kafka.
 

@@ -7,6 +7,7 @@ import { BesideSession } from './beside-session.ts';
 import type { ComponentLogs } from './component-logs.ts';
 import type { Facts } from './facts.ts';
 import { logFatal } from './fatal.ts';
+import { logHanging } from './hanging-listener.ts';
 import { lagOf } from './lag.ts';
 import type { Listener } from './observer.ts';
 import { Repeats } from './repeats.ts';
@@ -251,6 +252,7 @@ export function logListener(logs: ComponentLogs, now: () => number = () => perfo
         );
       },
       dutyDone: ({ duty }) => repeats.over(duty),
+      endsSeen: logHanging(publish),
       lookalikesSeen: ({ table, rows }) =>
         capture.warn({ table, rows }, 'rows of a table that has all columns of the outbox are not published'),
       partitionsMade: ({ partitions }) =>

@@ -6,6 +6,7 @@ import { type KeepReason, keepReasons } from '../model/keep-reasons.ts';
 import type { Lsn } from '../model/position.ts';
 import { freeBytesOf, presentRate, secondsUntil } from '../model/wal-rate.ts';
 import type { CacheUse, Facts } from './facts.ts';
+import { measureHanging } from './hanging-listener.ts';
 import { breakerStates, type Retry } from './health.ts';
 import { HotKeys } from './hot-keys.ts';
 import { lagOf } from './lag.ts';
@@ -269,6 +270,7 @@ export function metricsListener(
           gauge.consumer_uncommitted_partitions.set({ group, topic }, uncommittedPartitions);
         }
       },
+      endsSeen: measureHanging({ gauge }),
       registryAsked: ({ tookMs, result }) => registryRequests[result].observe(tookMs / 1000),
       heartbeatReturned: ({ roundTripMs }) => gauge.heartbeat_round_trip_seconds.set(roundTripMs / 1000),
       lookalikesSeen: ({ rows }) => counter.unpublished_rows_total.inc(rows),

@@ -228,6 +228,16 @@ const gauges = {
     labels: ['group', 'topic'],
     known: 'streaming',
   },
+  topic_blocked_seconds: {
+    help: 'For how long consumers under read_committed have not got past an offset of the topic, because a transaction is open there: since the relay first saw it, in the partition where it is longest; 0 where they get to the end. In the topics of topics.allow (metrics.blockedTopicsMax), in the progress topic and in deadLetters.topic. Absent also for a topic that could not be seen whole.',
+    labels: ['topic'],
+    known: 'streaming',
+  },
+  hanging_transactions: {
+    help: 'Partitions of the topic in which a transaction is open for longer than any may be, by owner: relay (a relay wrote it: never abort it), other (somebody else did) or unknown (the relay has no right Read on the topic). Absent for a topic that had none.',
+    labels: ['topic', 'owner'],
+    known: 'streaming',
+  },
   config_last_reload_successful: {
     help: '1 if the configuration was valid when it was last read, 0 if it was invalid and the relay keeps the one before.',
   },

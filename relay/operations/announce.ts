@@ -75,6 +75,7 @@ export class Announcer {
   #pass: Facts['cleanedUp'] | undefined;
   #removal: { readonly atMs: number; readonly removed: NonNullable<CleanupFacts['lastRemoval']> } | undefined;
   #cleanup: CleanupFacts | null = null;
+  #hanging: RelayFacts['hanging'] = null;
   #error: { failure: RelayError; sinceMs: number; isOver: boolean } | undefined;
   /** It streams, or ends after it did: what stopped others before is over. */
   #isActive = false;
@@ -97,6 +98,7 @@ export class Announcer {
           if (state !== 'streaming') {
             this.#sample = undefined;
             this.#cleanup = null;
+            this.#hanging = null;
           }
           if (state === 'standby') this.#revision = null;
           this.#wake.resolve();
@@ -129,6 +131,11 @@ export class Announcer {
         },
         // Comes after each pass of cleanup, and without one while cleanup is off.
         outboxSurveyed: ({ lastRemovalMs }) => this.#survey(lastRemovalMs),
+        endsSeen: ({ hanging }) => {
+          const before = this.#hanging?.count ?? 0;
+          this.#hanging = describeHanging(hanging);
+          if (before !== hanging.length) this.#wake.resolve();
+        },
         slotSeen: ({ writtenLsn }) => {
           this.#writtenLsn = writtenLsn;
         },
@@ -303,6 +310,7 @@ export class Announcer {
       needRestart: this.#needRestart,
       whenLost: this.#use.config.slot.whenLost,
       cleanup: this.#cleanup,
+      hanging: this.#hanging ?? null,
       error: this.#describeError(),
     };
   }
@@ -318,6 +326,17 @@ export class Announcer {
       isOver,
     };
   }
+}
+
+function describeHanging(hanging: Facts['endsSeen']['hanging']): NonNullable<RelayFacts['hanging']> | null {
+  const [first, ...others] = hanging;
+  if (first === undefined) return null;
+  const longest = others.reduce((most, each) => (each.standingMs > most.standingMs ? each : most), first);
+  const { standingMs, ...place } = longest;
+  return {
+    count: hanging.length,
+    longest: { ...place, since: new Date(Date.now() - standingMs).toISOString() },
+  };
 }
 
 /** Partitions that were made ahead wait for nothing. */

@@ -1,6 +1,7 @@
 /** What somebody has to look at beside the verdict of `status`, and what to do about it. Pure. */
 import { activePauses } from '../model/control.ts';
 import { counted } from '../model/counted.ts';
+import { ownerAdvice } from '../model/hanging-transaction.ts';
 import type { LastWords } from '../model/last-words.ts';
 import type { DealtWith, StatusFacts } from './status.ts';
 import { seenOf, toRepair } from './status-headline.ts';
@@ -14,6 +15,7 @@ export const concerns = {
   'parked-keys': 'keys wait behind a refused event',
   'set-aside': 'a topic is paused, and its events are set aside',
   'slot-at-risk': 'Postgres may give up the slot soon, or its disk is about to be full',
+  'hanging-transaction': 'consumers do not get past a transaction that nobody ends',
   'relay-failing': 'another relay of the slot fails',
   'relay-down': 'a relay died or stopped itself, and none has started in its place',
   disobeyed: 'a relay has not confirmed what a person told it',
@@ -49,6 +51,7 @@ export function concernsOf(facts: StatusFacts, { isFlowing, lastWords, isQuoted 
     ...letterConcerns(facts),
     ...asideConcerns(facts),
     ...slotConcerns(facts, isFlowing),
+    ...hangingConcerns(facts),
     ...relayConcerns(facts),
     ...downConcerns(facts, lastWords),
     ...configConcerns(facts),
@@ -151,6 +154,21 @@ function slotConcerns({ slot, relays }: StatusFacts, isFlowing: boolean): Found[
         ]
       : [],
   );
+}
+
+function hangingConcerns({ relays, at }: StatusFacts): Found[] {
+  return relays.flatMap(({ isGone, state, facts: { hanging } }) => {
+    if (isGone || state !== 'streaming' || hanging == null) return [];
+    const { topic, partition, offset, owner, since } = hanging.longest;
+    const more = hanging.count > 1 ? `, and ${counted(hanging.count - 1, 'other partition')} alike` : '';
+    return [
+      {
+        name: 'hanging-transaction' as const,
+        text: `Consumers under read_committed have not got past offset ${offset} of ${topic}/${partition} for ${describeSeconds(ageOf(since, at))}${more}: a transaction hangs there.`,
+        advice: `${ownerAdvice[owner]}. The runbook of OutboxTransactionHanging says what to do.`,
+      },
+    ];
+  });
 }
 
 /** A relay says every second at most that it obeys; one that says so later hangs. */

@@ -19,6 +19,7 @@ import type { Lsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import type { Facts } from '../observe/facts.ts';
 import { failpoint } from '../observe/failpoints.ts';
+import type { StandingPartitions } from '../publish/standing-partitions.ts';
 import type { TopicKey } from '../refusals/parked-keys.ts';
 import { type Decision, Refusals } from '../refusals/refusals.ts';
 import { SameHistory } from '../session/same-history.ts';
@@ -39,6 +40,8 @@ import { TracedEvents } from './traced-events.ts';
 export type StreamingDependencies = CommitDependencies & {
   readonly encoder: Encoder;
   readonly kafka: Kafka;
+  /** Of this process. */
+  readonly standing: StandingPartitions;
   /** Where the slot begins. */
   readonly slotLsn: Lsn;
   /** Keys that wait as of the progress. */

@@ -9,6 +9,8 @@ import type { Control } from '../model/control.ts';
 import type { Lsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import type { RelayObserver } from '../observe/observer.ts';
+import type { StandingPartitions } from '../publish/standing-partitions.ts';
+import { blockedTopicsDuty } from './blocked-topics.ts';
 import { publicationDuty } from './check-publication.ts';
 import { cleanupDuty } from './cleanup.ts';
 import { consumerLagDuty } from './consumer-lag.ts';
@@ -29,6 +31,8 @@ export type UpkeepDependencies = {
   readonly pool: pg.Pool;
   readonly kafka: Kafka;
   readonly observer: RelayObserver;
+  /** Of this process: it outlives the session. */
+  readonly standing: StandingPartitions;
   readonly progress: () => Progress;
   /** Does what people say; resolves when nothing that was decided before is still on its way. */
   readonly obey: (control: Control) => Promise<void>;
@@ -64,6 +68,7 @@ export class Upkeep {
       controlDuty(dependencies),
       cleanupDuty(dependencies),
       consumerLagDuty(dependencies),
+      blockedTopicsDuty(dependencies),
     ];
     this.duties = duties.filter((duty) => duty !== undefined);
   }

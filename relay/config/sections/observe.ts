@@ -17,6 +17,18 @@ export const metrics = section({
     description:
       'Consumer groups whose lag the relay that streams measures every 15 s, in the topics of `topics.allow`. It needs the right Describe on each.',
   }),
+  blockedTopicsMax: integer(
+    'In how many topics of `topics.allow` the relay that streams looks whether an open transaction keeps consumers under `read_committed` from their ends (`outbox_relay_topic_blocked_seconds`), beside its progress topic; 0 = in none. The right Read on the topics lets it say whose transaction that is.',
+    500,
+    0,
+    10_000,
+  ),
+  blockedTopicsLookMs: integer(
+    'Pause between two such looks, in ms. A transaction of a relay counts as hanging when it is open for `kafka.transactionTimeoutMs` and two looks.',
+    15_000,
+    500,
+    300_000,
+  ),
   hotKeys: integer(
     'How many of the hottest keys the metric `outbox_relay_hot_key_ratio` shows; 0 = none, and keys are not counted.',
     10,

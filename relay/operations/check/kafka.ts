@@ -8,11 +8,12 @@ import { counted } from '../../model/counted.ts';
 import { readConsumerLag, TopicEnds } from '../../publish/consumer-lag.ts';
 import { ProgressTail, progressTopicSettings } from '../../publish/progress-topic.ts';
 import { isReadable, unwritableTopics, whyNoCoordinator } from '../../publish/rights.ts';
-import { describeProtocol } from '../../publish/transaction-protocol.ts';
+import { describeProtocol, mayLoseMarkers } from '../../publish/transaction-protocol.ts';
 import { checkIdOf, transactionalIdOf } from '../../publish/transactional-id.ts';
 import { judgeCompression } from './compression.ts';
 import { kafkaEncryption } from './encryption.ts';
 import { type Check, fail, ok, type Verdict, warn } from './finding.ts';
+import { openTransactions } from './open-transactions.ts';
 import {
   describeTopics,
   few,
@@ -140,6 +141,10 @@ async function mayCreate(
   }
 }
 
+/** KAFKA-20734 */
+const lostMarkers =
+  'This cluster runs Kafka 4.3: if a partition loses its leader, 4.3.0 and 4.3.1 can also leave a transaction open there, and consumers under read_committed stand (see OutboxTransactionHanging in docs/guides/alerts.md).';
+
 const eventTopics: KafkaCheck = {
   name: 'event topics',
   async run(context) {
@@ -154,10 +159,12 @@ const eventTopics: KafkaCheck = {
       context,
       topics.map(({ name }) => name),
     );
-    return judgeDurability(
+    const verdict = judgeDurability(
       topics.map((topic) => ({ topic, insync: settings.get(topic.name)?.['min.insync.replicas'] })),
       `${topics.length === 1 ? '1 topic matches' : `${topics.length} topics match`} topics.allow (${config.topics.allow.join(', ')})`,
     );
+    if (verdict.status === 'ok' || !(await mayLoseMarkers(context.kafka))) return verdict;
+    return { ...verdict, fix: `${verdict.fix} ${lostMarkers}` };
   },
 };
 
@@ -352,5 +359,6 @@ export const kafkaChecks: readonly KafkaCheck[] = [
   transactions,
   topicRights,
   consumerGroups,
+  openTransactions,
   kafkaEncryption,
 ];

@@ -69,6 +69,7 @@ test('every metric of the relay is on it, or there is a reason why not', () => {
     outbox_relay_slot_invalidated: 'the status of the slot is lost',
     outbox_relay_unpublished_rows_total: 'an alert',
     outbox_relay_last_commit_timestamp_seconds: 'an alert',
+    outbox_relay_hanging_transactions: 'an alert',
     outbox_relay_config_reloads_total: 'an alert',
     outbox_relay_config_last_reload_successful: 'an alert',
     outbox_relay_config_restart_needed: 'shown by status',

@@ -32,6 +32,7 @@ const rules = hastened(
     OutboxAuditStale: ['> 3600', '> 15'],
     OutboxHotPartition: ['> 100', '> 10'],
     OutboxConsumerLag: ['> 10000', '> 10'],
+    OutboxTransactionHanging: ['> 60', '> 2'],
   },
 );
 
@@ -261,6 +262,34 @@ describe.concurrent('on real servers', () => {
     }
     await consume('end');
     await clear(world, 'OutboxHotPartition', 'OutboxConsumerLag');
+  });
+
+  test('a transaction of a relay hangs, and consumers stand', async () => {
+    await using world = await World.create();
+    await healthy(world, { KAFKA_TRANSACTION_TIMEOUT_MS: 5_000, METRICS_BLOCKED_TOPICS_LOOK_MS: 500 });
+    // The relay tells by the record whose it is. It stays open, as if its marker were lost.
+    const producer = (await kafkaClient()).producer({
+      transactionalId: `${world.slot}.before`,
+      transactionTimeout: 600_000,
+      maxInFlightRequests: 1,
+      idempotent: true,
+    });
+    await producer.connect();
+    const transaction = await producer.transaction();
+    const headers = { id: '1', position: '0000000000000001.00000000' };
+    await transaction.send({ topic: world.topic, messages: [{ partition: 0, value: '', headers }] });
+    await fires(world, 'OutboxTransactionHanging');
+    await expect
+      .poll(async () => (await world.command('status')).stdout, { timeout: 30_000 })
+      .toMatch(
+        /Consumers under read_committed have not got past offset \d+ of \S+\/0 for \d+ s: a transaction hangs there\./,
+      );
+    expect((await world.command('check')).stdout).toMatch(
+      /^! kafka +open transactions: .* did not get past offset \d+ of \S+\/0 \(written by a relay\) within 5 s/m,
+    );
+    await transaction.abort();
+    await producer.disconnect();
+    await clear(world, 'OutboxTransactionHanging');
   });
 
   test('cleanup is held back by rows from before the first start', async () => {

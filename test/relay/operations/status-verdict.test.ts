@@ -1,5 +1,6 @@
 /** One test for each verdict and each concern, and what is unknown is never good. */
 import { describe, expect, test } from 'vitest';
+import type { TransactionOwner } from '../../../relay/model/hanging-transaction.ts';
 import type { KnownRelay, StatusFacts } from '../../../relay/operations/status.ts';
 import { concerns } from '../../../relay/operations/status-concerns.ts';
 import { judge } from '../../../relay/operations/status-verdict.ts';
@@ -365,6 +366,14 @@ test('a relay that cannot recover is named beside the lost slot', () => {
   ]);
 });
 
+const hangingAt = (owner: TransactionOwner) => ({
+  count: 2,
+  longest: {
+    ...{ topic: 'orders', partition: 2, offset: '41', producerId: '7001', owner },
+    since: '2026-01-02T01:06:05.678Z',
+  },
+});
+
 const concernCases: [keyof typeof concerns, Partial<StatusFacts>, RegExp][] = [
   [
     'dead-letters',
@@ -393,6 +402,11 @@ const concernCases: [keyof typeof concerns, Partial<StatusFacts>, RegExp][] = [
   ['slot-at-risk', { slot: { ...slot, walStatus: 'unreserved' } }, /next checkpoint/],
   ['slot-at-risk', { slot: { ...slot, untilLimitSeconds: 3_000 } }, /^In 50 min Postgres gives up the slot/],
   ['slot-at-risk', { slot: { ...slot, untilDiskSeconds: 3_000 } }, /^In 50 min the disk of Postgres is full/],
+  [
+    'hanging-transaction',
+    { relays: [relayOf({}, { hanging: hangingAt('relay') })] },
+    /^Consumers .*: a transaction hangs there\.$/,
+  ],
   [
     'relay-failing',
     { relays: [relayOf(), standby({ isReady: false, error: failure() })] },
@@ -423,6 +437,20 @@ test.each(concernCases)('concern %s', (name, more, text) => {
   expect(verdict.concerns.map((concern) => concern.name)).toContain(name);
   expect(verdict.concerns.find((concern) => concern.name === name)?.text).toMatch(text);
   expect(verdict.isGood).toBe(false);
+});
+
+test('whose transaction hangs decides what to do, and what a relay that is gone has said is over', () => {
+  const advised = (owner: TransactionOwner, more = {}) =>
+    judge(factsOf({ relays: [relayOf(more, { hanging: hangingAt(owner) })] })).concerns.find(
+      ({ name }) => name === 'hanging-transaction',
+    );
+  expect(advised('relay')?.text).toContain(
+    'past offset 41 of orders/2 for 2 hours, and 1 other partition alike',
+  );
+  expect(advised('relay')?.advice).toMatch(/^A relay wrote it: do not abort it/);
+  expect(advised('other')?.advice).toMatch(/^Another producer wrote it: find its owner/);
+  expect(advised('unknown')?.advice).toMatch(/^Whose it is could not be seen: do not abort it/);
+  expect(advised('relay', { isGone: true })).toBeUndefined();
 });
 
 test('a stream that waits at a held topic does not name a topic that is set aside', () => {

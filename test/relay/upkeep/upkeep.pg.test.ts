@@ -13,6 +13,7 @@ import { componentLogs } from '../../../relay/observe/component-logs.ts';
 import { Health } from '../../../relay/observe/health.ts';
 import { createObserver } from '../../../relay/observe/listeners.ts';
 import { createMetrics } from '../../../relay/observe/metrics.ts';
+import { StandingPartitions } from '../../../relay/publish/standing-partitions.ts';
 import { Upkeep } from '../../../relay/upkeep/upkeep.ts';
 import { type OutboxDatabase, openCapture, openOutboxDatabase } from '../capture/database.ts';
 
@@ -67,6 +68,7 @@ async function keep(
       metrics: createMetrics(),
       health: new Health({ notReadyAfterMs: 1_000 }),
     }),
+    standing: new StandingPartitions(),
     publication,
     progress: () => {
       looks += 1;

@@ -34,6 +34,7 @@ export const concernSteps: Readonly<Record<ConcernName, Step>> = {
   'parked-keys': { title: 'Release parked keys', path: '/parked-keys' },
   'set-aside': { title: 'Resume the topic', path: '/settings' },
   'slot-at-risk': database,
+  'hanging-transaction': check,
   'relay-failing': check,
   'relay-down': check,
   disobeyed: flow,
