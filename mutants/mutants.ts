@@ -1291,6 +1291,15 @@ export const mutants: readonly Mutant[] = [
     only: 'whose standby is away',
   },
   {
+    name: 'the memory of rows that still wait is used for later rows',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/capture/row-store.ts',
+    find: '    slab.users -= 1;\n    if (slab.users > 0 ||',
+    replace: '    slab.users -= 1;\n    if (slab.users > 1 ||',
+    tests: ['test/relay/capture/row-store.test.ts'],
+  },
+  {
     name: 'the size of a row is checked after its payload is parsed',
     promise: 'no silence',
     invariants: [],

@@ -55,7 +55,7 @@ type OpenTransaction = {
   rows: Rows;
   bytes: number;
   beat: number | undefined;
-  releases: number[];
+  releases: number[] | undefined;
   fault: RelayError | undefined;
 };
 
@@ -127,7 +127,7 @@ export class TransactionAssembler {
       rows: this.#store.newRows(),
       bytes: 0,
       beat: undefined,
-      releases: [],
+      releases: undefined,
       fault: undefined,
     };
   }
@@ -168,6 +168,7 @@ export class TransactionAssembler {
       `${problem}, in an event that was committed at ${formatLsn(open.commitLsn)}; everything before it is published`,
       { context: { commitLsn: formatLsn(open.commitLsn) } },
     );
+    open.rows.giveUp();
     open.rows = this.#store.newRows();
     open.bytes = 0;
   }
@@ -202,7 +203,10 @@ export class TransactionAssembler {
     }
     if (beat === null) return;
     if (slot === this.#options.slot) open.beat = Number(beat);
-    if (slot === this.#options.slot + releaseSuffix) open.releases.push(Number(beat));
+    if (slot === this.#options.slot + releaseSuffix) {
+      open.releases ??= [];
+      open.releases.push(Number(beat));
+    }
   }
 
   #part(open: OpenTransaction, endLsn: Lsn | null): CommittedTransaction {
@@ -214,9 +218,11 @@ export class TransactionAssembler {
       firstOrdinal: open.nextOrdinal,
       rows: open.rows,
       bytes: transactionBytes + open.bytes,
-      ...(open.beat === undefined ? {} : { beat: open.beat }),
-      ...(endLsn === null || open.releases.length === 0 ? {} : { releases: open.releases }),
-      ...(open.fault === undefined ? {} : { fault: open.fault }),
+      // Every field each time: objects of one shape take half the memory of objects that grow.
+      receivedMs: undefined,
+      beat: open.beat,
+      releases: endLsn === null ? undefined : open.releases,
+      fault: open.fault,
     };
     open.nextOrdinal += open.rows.length;
     open.rows = this.#store.newRows();

@@ -1,6 +1,9 @@
 /**
  * Keeps rows as the bytes in which they arrived. The driver reuses its buffer, so rows are copied into slabs that many
- * transactions share. A slab is freed when the last of these is published.
+ * transactions share. A slab is used again when the last of these has given its rows up: left to the garbage collector,
+ * slabs of a fast stream lie about until 32 MiB and more of them have gathered.
+ *
+ * Promise: no slab is written to while rows in it may still be read. Rows that were given up are not read: that throws.
  *
  * The size of a row is checked here, before it becomes a text or an object. Of a row that is too large, only the columns
  * that identify the event are kept. So no row takes more memory from here on than the largest that is allowed.
@@ -16,6 +19,9 @@ export type ColumnRoles = readonly (keyof OutboxRow | undefined)[];
  * late rows keep little memory in use.
  */
 const slabBytes = 1024 * 1024;
+
+/** Half of what `capture.maxInFlightBytes` lets wait by default. A stream that keeps up needs two. */
+const idleSlabsMax = 8;
 
 /** If a row is too large, its columns larger than this are left out. */
 const columnBytesMax = 64 * 1024;
@@ -39,9 +45,13 @@ export const emptyRow = (): Record<keyof OutboxRow, string | null> => ({
   createdAt: null,
 });
 
+/** @param users lists of rows that have rows in it, and the store while it still writes to it */
+type Slab = { readonly bytes: Buffer; users: number };
+
 export class RowStore {
   readonly #maxRowBytes: number;
-  #slab: Buffer = Buffer.alloc(0);
+  readonly #idle: Slab[] = [];
+  #slab: Slab = { bytes: Buffer.alloc(0), users: 1 };
   #end = 0;
 
   /** @param maxRowBytes of the columns that have a role */
@@ -49,9 +59,14 @@ export class RowStore {
     this.#maxRowBytes = maxRowBytes;
   }
 
+  /** Bytes kept for rows to come. */
+  get idleBytes(): number {
+    return this.#idle.length * slabBytes;
+  }
+
   /** An empty list of rows of one relation, for `append` to fill. */
   newRows(): Rows {
-    return new Rows();
+    return new Rows(this);
   }
 
   /**
@@ -71,47 +86,116 @@ export class RowStore {
     return short.length;
   }
 
+  /** Takes back a slab from one of its users. */
+  giveUp(slab: Slab): void {
+    slab.users -= 1;
+    if (slab.users > 0 || slab.bytes.length !== slabBytes || this.#idle.length >= idleSlabsMax) return;
+    this.#idle.push(slab);
+  }
+
   /** @param rowBytes of one that is too large; 0 for others */
   #copy(rows: Rows, message: Buffer, start: number, roles: ColumnRoles, rowBytes: number): void {
     const length = message.length - start;
-    if (this.#end + length > this.#slab.length) {
-      this.#slab = Buffer.allocUnsafeSlow(Math.max(slabBytes, length));
+    if (this.#end + length > this.#slab.bytes.length) {
+      this.giveUp(this.#slab);
+      this.#slab = this.#newSlab(length);
       this.#end = 0;
     }
-    message.copy(this.#slab, this.#end, start);
+    message.copy(this.#slab.bytes, this.#end, start);
     rows.push(this.#slab, this.#end, roles, rowBytes);
     this.#end += length;
   }
+
+  #newSlab(leastBytes: number): Slab {
+    const known = leastBytes > slabBytes ? undefined : this.#idle.pop();
+    const slab = known ?? { bytes: Buffer.allocUnsafeSlow(Math.max(slabBytes, leastBytes)), users: 0 };
+    slab.users = 1;
+    return slab;
+  }
 }
 
+/** Rows from `from` on, up to the next run, are in one slab and of one relation. */
+type Run = { readonly from: number; readonly slab: Slab; readonly roles: ColumnRoles };
+
+/**
+ * Most transactions are a few rows in one slab, and a backlog holds tens of thousands of them: the first row and the first
+ * run need no array, which would take more than the row.
+ */
 class Rows implements CapturedRows {
-  readonly #slabs: Buffer[] = [];
-  readonly #starts: number[] = [];
-  /** One for each row: a table may be altered between two rows of a transaction. */
-  readonly #roles: ColumnRoles[] = [];
+  readonly #store: RowStore;
+  #length = 0;
+  #firstStart = 0;
+  /** Of the rows after the first. */
+  #starts: number[] | undefined;
+  #first: Run | undefined;
+  #last: Run | undefined;
+  /** All of them, where there are more than one: a table may be altered between two rows of a transaction. */
+  #runs: Run[] | undefined;
   /** Sizes of the rows that are too large, by index. */
-  readonly #tooLarge = new Map<number, number>();
+  #tooLarge: Map<number, number> | undefined;
+  #isGivenUp = false;
+
+  constructor(store: RowStore) {
+    this.#store = store;
+  }
 
   get length(): number {
-    return this.#starts.length;
+    return this.#length;
   }
 
   /** @param rowBytes of one that is too large; 0 for others */
-  push(slab: Buffer, start: number, roles: ColumnRoles, rowBytes: number): void {
-    if (rowBytes > 0) this.#tooLarge.set(this.#starts.length, rowBytes);
-    this.#slabs.push(slab);
-    this.#starts.push(start);
-    this.#roles.push(roles);
+  push(slab: Slab, start: number, roles: ColumnRoles, rowBytes: number): void {
+    const index = this.#length;
+    if (rowBytes > 0) {
+      this.#tooLarge ??= new Map();
+      this.#tooLarge.set(index, rowBytes);
+    }
+    if (index === 0) this.#firstStart = start;
+    else if (this.#starts === undefined) this.#starts = [start];
+    else this.#starts.push(start);
+    const last = this.#last;
+    if (last === undefined || last.slab !== slab || last.roles !== roles)
+      this.#begin({ from: index, slab, roles });
+    this.#length = index + 1;
   }
 
   at(index: number): CapturedRow {
-    const slab = this.#slabs[index];
-    const start = this.#starts[index];
-    const roles = this.#roles[index];
-    if (slab === undefined || start === undefined || roles === undefined)
+    const start = index === 0 ? this.#firstStart : this.#starts?.[index - 1];
+    const run = this.#runs === undefined ? this.#first : runAt(this.#runs, index);
+    if (run === undefined || start === undefined || this.#isGivenUp)
       throw new RelayError('INTERNAL', `there is no row ${index}`);
-    return decodeTuple(slab, start, roles, this.#tooLarge.get(index) ?? 0);
+    return decodeTuple(run.slab.bytes, start, run.roles, this.#tooLarge?.get(index) ?? 0);
   }
+
+  giveUp(): void {
+    if (this.#isGivenUp) return;
+    this.#isGivenUp = true;
+    let before: Slab | undefined;
+    for (const { slab } of this.#runs ?? (this.#first === undefined ? [] : [this.#first])) {
+      if (slab !== before) this.#store.giveUp(slab);
+      before = slab;
+    }
+  }
+
+  #begin(run: Run): void {
+    // A slab is filled from one transaction to the next, so its runs follow each other.
+    if (run.slab !== this.#last?.slab) run.slab.users += 1;
+    if (this.#first === undefined) this.#first = run;
+    else if (this.#runs === undefined) this.#runs = [this.#first, run];
+    else this.#runs.push(run);
+    this.#last = run;
+  }
+}
+
+/** The run that holds a row. They may be as many as the rows: those of two partitions with other columns, in turn. */
+function runAt(runs: readonly Run[], index: number): Run | undefined {
+  let [low, high] = [0, runs.length];
+  while (high - low > 1) {
+    const middle = (low + high) >>> 1;
+    if (runs[middle]!.from <= index) low = middle;
+    else high = middle;
+  }
+  return runs[low];
 }
 
 /** A TupleData whose bounds were checked when it was captured: number of columns, then for each a kind and a value. */

@@ -42,8 +42,10 @@ export type CapturedRow = OutboxRow & { readonly leftOut?: LeftOut; readonly unr
  */
 export interface CapturedRows {
   readonly length: number;
-  /** Decodes row `index`, from 0 up to `length`. */
+  /** Decodes row `index`, from 0 up to `length`. @throws RelayError INTERNAL after `giveUp` */
   at(index: number): CapturedRow;
+  /** The rows are not needed any more: their memory is used for others. Without it, they are kept as long as the list. */
+  giveUp(): void;
 }
 
 /**
@@ -64,17 +66,17 @@ export type CommittedTransaction = {
   /** Bytes of the rows on the wire; back-pressure counts them. */
   readonly bytes: number;
   /** When the last of it arrived, in ms on the monotonic clock; undefined where it did not come from the stream. */
-  receivedMs?: number;
+  receivedMs?: number | undefined;
   /** Number of our heartbeat, if this transaction is one. */
-  readonly beat?: number;
+  readonly beat?: number | undefined;
   /**
    * Requests to release a parked key, if this transaction holds any: numbers of `outbox.key_release`. The last part of a
    * transaction has all of them, so they take effect exactly if the progress covers the whole transaction.
    */
-  readonly releases?: readonly number[];
+  readonly releases?: readonly number[] | undefined;
   /**
    * Why its rows cannot be read as events, for example because a mapped column is missing. `rows` is then empty. It keeps
    * its place in the order, so that what came before is published. It counts only if the transaction is not published yet.
    */
-  readonly fault?: RelayError;
+  readonly fault?: RelayError | undefined;
 };

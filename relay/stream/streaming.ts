@@ -195,6 +195,8 @@ export class Streaming {
     while (await this.#arrival()) {
       for (let next = inbox.peek(); next !== undefined && !this.#isEnding; next = inbox.peek()) {
         await this.#take(next);
+        // What was taken of it are texts and records of their own.
+        next.rows.giveUp();
         inbox.shift();
       }
     }

@@ -27,7 +27,7 @@ test('a part of a transaction counts on, and what is skipped keeps its ordinals'
 
 test('a row is decoded when its event is asked for, and no other', () => {
   const at = vi.fn(() => blankRow);
-  const events = eventsOf(transactionOf(7n, 0, { rows: { length: 3, at } }), 1);
+  const events = eventsOf(transactionOf(7n, 0, { rows: { length: 3, at, giveUp: () => {} } }), 1);
   expect(at).not.toHaveBeenCalled();
   events.at(1);
   expect(at.mock.calls).toEqual([[2]]);

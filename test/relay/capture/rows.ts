@@ -12,6 +12,7 @@ export const blankRow: OutboxRow = emptyRow();
 export const rowsFrom = (rows: readonly OutboxRow[]): CapturedRows => ({
   length: rows.length,
   at: (index) => rows[index] ?? blankRow,
+  giveUp: () => {},
 });
 
 export const rowsOf = ({ rows }: Pick<CommittedTransaction, 'rows'>): CapturedRow[] =>

@@ -21,7 +21,7 @@ const transaction: CommittedTransaction = {
   xid: 7,
   committedAtMs: 1_700_000_000_000,
   firstOrdinal: 0,
-  rows: { length: 3, at: () => row },
+  rows: { length: 3, at: () => row, giveUp: () => {} },
   bytes: 99,
 };
 
