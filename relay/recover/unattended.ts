@@ -14,7 +14,7 @@ import { asRelayError, RelayError, RequestInvalid } from '../errors.ts';
 import type { OwnRecovery } from '../ledger/own-recoveries.ts';
 import type { RecoveryOutcome } from '../observe/facts.ts';
 import type { RelayObserver } from '../observe/observer.ts';
-import { recover } from './recover.ts';
+import type { recover } from './recover.ts';
 import type { Recovery } from './report.ts';
 
 /** As `recover`; the tests give others. */
@@ -35,9 +35,14 @@ export type UnattendedMeans = {
 export class UnattendedRecovery {
   readonly #use: UnattendedMeans;
   readonly #pace = new RecoveryPace();
+  /** Undefined where the relay never recovers by itself: what that needs is a tenth of its memory. */
+  readonly #loaded: Promise<Recover> | undefined;
 
   constructor(use: UnattendedMeans) {
     this.#use = use;
+    // At the start: months later, the files of the release may be those of a newer one.
+    if (use.config.slot.whenLost === 'recover') this.#loaded = loadRecover();
+    this.#loaded?.catch(() => {}); // it is awaited where it is needed
   }
 
   /** Whether a relay may try, instead of stopping with this failure. */
@@ -89,9 +94,10 @@ export class UnattendedRecovery {
     }
   }
 
-  #recover(signal: AbortSignal): Promise<Recovery> {
+  async #recover(signal: AbortSignal): Promise<Recovery> {
     const { config, log, observer } = this.#use;
-    return (this.#use.recover ?? recover)({
+    const recover = this.#use.recover ?? (await (this.#loaded ?? loadRecover()));
+    return recover({
       config,
       log,
       signal,
@@ -106,6 +112,8 @@ export class UnattendedRecovery {
     });
   }
 }
+
+const loadRecover = async (): Promise<Recover> => (await import('./recover.ts')).recover;
 
 /** Between the failure and the look at the slot another relay may have recovered, and streams by now or soon. */
 function meaningOf(error: unknown): RelayError {

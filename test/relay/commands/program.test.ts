@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, expect, test, vi } from 'vitest';
 import { inheritedEnv } from '../../../harness/relay-process.ts';
@@ -66,15 +66,34 @@ test('a command loads no other, nor what only others stand on', async () => {
   expect(await loaded('run')).toEqual(['kafkajs', 'pg']);
 });
 
+/** What a file loads with itself, not later. */
+const importLines = /^(?:import|export)(?! type\b)(?:[^;]*? from)? '([^']+)';/gm;
+
 /** The files that a file of the relay loads, itself among them. */
 function filesLoadedBy(file: string, seen = new Set<string>()): Set<string> {
   if (seen.has(file)) return seen;
   seen.add(file);
-  const imports = /^(?:import|export)(?! type\b)(?:[^;]*? from)? '(\.[^']+)';/gm;
-  for (const [, path] of readFileSync(file, 'utf8').matchAll(imports))
-    if (path!.endsWith('.ts')) filesLoadedBy(join(dirname(file), path!), seen);
+  for (const [, path] of readFileSync(file, 'utf8').matchAll(importLines))
+    if (path!.startsWith('.') && path!.endsWith('.ts')) filesLoadedBy(join(dirname(file), path!), seen);
   return seen;
 }
+
+test('run loads what it always needs: a codec, a trace exporter, a signer, a recovery come when the settings ask for them', () => {
+  const files = filesLoadedBy(join(dirname(programFile), 'run.ts'));
+  const packages = [...files].flatMap((file) =>
+    [...readFileSync(file, 'utf8').matchAll(importLines)].map(([, path]) => path!),
+  );
+  expect(new Set(packages.filter((name) => !/^(\.|node:)/.test(name)))).toEqual(
+    new Set([
+      ...['@node-rs/crc32', 'avsc', 'commander', 'kafkajs', 'pg', 'pg-connection-string'],
+      ...['pg-logical-replication', 'pino', 'prom-client', 'zod'],
+    ]),
+  );
+  const rooms = [...files].map((file) => relative(join(dirname(programFile), '..'), file));
+  expect(rooms.filter((file) => /^(recover|replay|library)\W/.test(file))).toEqual([
+    join('recover', 'unattended.ts'),
+  ]);
+});
 
 test('a command that opens connections to Kafka has the patches of kafkajs and every codec', () => {
   const folder = dirname(programFile);
