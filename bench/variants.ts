@@ -17,6 +17,7 @@ import '../relay/connect/compression/codecs.ts';
 import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { type Drain, drainRelay } from './drain.ts';
 import { settleDisks } from './machine.ts';
+import { compileRelay } from './package.ts';
 import { defaultRowBytes } from './workload.ts';
 import { BenchWorld, type RelayVariant } from './world.ts';
 
@@ -67,7 +68,10 @@ ignoreNegativeTimeouts();
 await using receiver = await OtlpReceiver.start();
 await using world = await BenchWorld.start(say);
 const own = variantsOf(command.args[0]!, receiver.url).slice(0, options.only);
-const base = options.base === undefined ? [] : [{ ...own[0]!, name: 'base', checkout: options.base }];
+const base =
+  options.base === undefined
+    ? []
+    : [{ ...own[0]!, name: 'base', checkout: await compileRelay(world.run, options.base) }];
 const variants: readonly Variant[] = [...base, ...own];
 const drains = new Map<string, Drain[]>(variants.map(({ name }) => [name, []]));
 const first = world.startRelay(variants[0]);

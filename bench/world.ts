@@ -8,6 +8,7 @@ import { type Environment, RelayProcess, relayEnv } from '../harness/relay-proce
 import { migrate } from '../relay/operations/migrate/migrate.ts';
 import { openRun, type Run } from '../stack/run.ts';
 import { type Stack, startStack } from '../stack/stack.ts';
+import { compileRelay } from './package.ts';
 import { eventSchema, eventType, idPrefix, payloadOf } from './workload.ts';
 
 export type Rows = {
@@ -17,7 +18,7 @@ export type Rows = {
   readonly rowBytes: number;
 };
 
-/** Another relay than the one of this checkout with its default settings. */
+/** Another relay than the one of this checkout with its default settings. @param checkout compiled, see `package.ts` */
 export type RelayVariant = { readonly env?: Environment; readonly checkout?: string };
 
 export class BenchWorld implements AsyncDisposable {
@@ -25,19 +26,26 @@ export class BenchWorld implements AsyncDisposable {
   readonly run: Run;
   readonly database: pg.Client;
   readonly kafka: Kafka;
+  /** Folder of the relay of this checkout. */
+  readonly #relay: string;
   #topics = 0;
 
   static async start(onProgress: (line: string) => void): Promise<BenchWorld> {
     // Room for the backlog: otherwise a checkpoint in the middle of a round would decide its figure.
     const settings = { max_wal_size: '8GB', checkpoint_timeout: '1h' };
-    const stack = await startStack({ purpose: 'bench', postgres: { settings }, onProgress });
+    const run = await openRun();
+    const [stack, relay] = await Promise.all([
+      startStack({ purpose: 'bench', postgres: { settings }, onProgress }),
+      compileRelay(run),
+    ]);
     const database = new pg.Client({ connectionString: stack.databaseUrl });
     await database.connect();
     await migrate({ databaseUrl: stack.databaseUrl });
-    return new BenchWorld(stack, await openRun(), database);
+    return new BenchWorld(stack, run, database, relay);
   }
 
-  private constructor(stack: Stack, run: Run, database: pg.Client) {
+  private constructor(stack: Stack, run: Run, database: pg.Client, relay: string) {
+    this.#relay = relay;
     this.stack = stack;
     this.run = run;
     this.database = database;
@@ -94,13 +102,13 @@ export class BenchWorld implements AsyncDisposable {
   }
 
   /** On its default slot, as production starts it, but uncompressed like what it is compared with. */
-  startRelay({ env, checkout }: RelayVariant = {}): RelayProcess {
+  startRelay({ env, checkout = this.#relay }: RelayVariant = {}): RelayProcess {
     const { run } = this;
     return new RelayProcess({
       env: { ...relayEnv(this.stack, { HTTP_PORT: 0, PUBLISH_COMPRESSION: 'none' }), ...env },
       run,
       logFile: path.join(run.dir, 'relay.log'),
-      ...(checkout !== undefined && { checkout }),
+      checkout,
     });
   }
 

@@ -5,7 +5,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, openSync } from 'node:fs';
+import { appendFileSync, existsSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
@@ -16,9 +16,12 @@ import type { Run } from '../stack/run.ts';
 import { endsWithUs } from './ends-with-us.ts';
 
 const ownCheckout = path.join(import.meta.dirname, '..');
-const mainOf = (checkout: string): string =>
-  path.join(checkout, 'relay', `main${path.extname(import.meta.filename)}`);
-const mainFile = mainOf(ownCheckout);
+const mainFile = path.join(ownCheckout, 'relay', `main${path.extname(import.meta.filename)}`);
+/** Of sources, or of what is built of them. */
+function mainOf(checkout: string): string {
+  const [source, built] = ['ts', 'js'].map((kind) => path.join(checkout, 'relay', `main.${kind}`));
+  return existsSync(source!) ? source! : built!;
+}
 
 export type Environment = Readonly<Record<string, string>>;
 
@@ -69,7 +72,7 @@ export type RelayOptions = {
   readonly logFile?: string;
   /** Where its log goes: to us, or to a device that is full. */
   readonly log?: 'read' | '/dev/full';
-  /** The relay of another checkout, by its folder. */
+  /** The relay of another checkout, or what was built of one, by its folder. */
   readonly checkout?: string;
   /** Ends the relay with the run, however this process ends; Ctrl-C in a terminal then does not reach the relay. */
   readonly run?: Run;
@@ -109,13 +112,17 @@ export class RelayProcess {
   readonly #watchers = new Set<() => void>();
 
   constructor(options: RelayOptions) {
-    const { env, run, logFile, log = 'read', checkout = ownCheckout, command = 'run' } = options;
+    const { env, run, logFile, log = 'read', checkout, command = 'run' } = options;
     const flags = [...nodeFlags, ...(options.nodeFlags ?? [])];
-    const child = spawn(process.execPath, [...flags, mainOf(checkout), command], {
-      env,
-      stdio: ['ignore', log === 'read' ? 'pipe' : openSync(log, 'w'), 'pipe'],
-      detached: run !== undefined,
-    });
+    const child = spawn(
+      process.execPath,
+      [...flags, checkout === undefined ? mainFile : mainOf(checkout), command],
+      {
+        env,
+        stdio: ['ignore', log === 'read' ? 'pipe' : openSync(log, 'w'), 'pipe'],
+        detached: run !== undefined,
+      },
+    );
     this.#child = child;
     this.#logFile = logFile;
     run?.adopt(child);
