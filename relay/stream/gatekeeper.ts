@@ -85,23 +85,29 @@ export class Gatekeeper {
   }
 
   /**
-   * Waits until events may go, and counts them against the rate.
+   * Waits until events may go, and counts them against the rate. At once where nothing is in the way.
    * @param encoded refusals among them go nowhere
    * @throws RelayError the failure of the stream while something is paused
    */
-  async pass(encoded: readonly EncodedEvent[], parkedKeys: number): Promise<Passage> {
-    if (!this.gate.isOpen) {
-      const load = loadOf(encoded, this.gate);
-      for (let hasStood = false; ; ) {
-        if (this.#use.ending.aborted) return 'ended';
-        const obstacle = this.gate.obstacle(load, parkedKeys, performance.now());
-        if (obstacle === undefined && hasStood) return 'again';
-        if (obstacle === undefined) break;
-        hasStood ||= obstacle.kind !== 'limited';
-        await this.#stand(obstacle);
-      }
-      this.gate.take(load, performance.now());
+  pass(encoded: readonly EncodedEvent[], parkedKeys: number): Passage | Promise<Passage> {
+    return this.gate.isOpen ? this.#pass() : this.#passInTurn(encoded, parkedKeys);
+  }
+
+  async #passInTurn(encoded: readonly EncodedEvent[], parkedKeys: number): Promise<Passage> {
+    const load = loadOf(encoded, this.gate);
+    for (let hasStood = false; ; ) {
+      if (this.#use.ending.aborted) return 'ended';
+      const obstacle = this.gate.obstacle(load, parkedKeys, performance.now());
+      if (obstacle === undefined && hasStood) return 'again';
+      if (obstacle === undefined) break;
+      hasStood ||= obstacle.kind !== 'limited';
+      await this.#stand(obstacle);
     }
+    this.gate.take(load, performance.now());
+    return this.#pass();
+  }
+
+  #pass(): Passage {
     this.#passed += 1;
     this.#obstacle = undefined;
     return 'passed';

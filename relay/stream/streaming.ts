@@ -11,6 +11,7 @@ import type { Kafka } from 'kafkajs';
 import { eventsOf, type OutboxEvents } from '../capture/event.ts';
 import type { CommittedTransaction } from '../capture/transaction.ts';
 import { backoffMs, pause } from '../connect/backoff.ts';
+import type { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import type { Encoder } from '../encode/encoder.ts';
 import type { EncodedEvent, OutboundRecord, Refusal } from '../encode/record.ts';
 import { asRelayError, type RelayError } from '../errors.ts';
@@ -21,7 +22,7 @@ import type { Facts } from '../observe/facts.ts';
 import { failpoint } from '../observe/failpoints.ts';
 import type { StandingPartitions } from '../publish/standing-partitions.ts';
 import type { TopicKey } from '../refusals/parked-keys.ts';
-import { type Decision, Refusals } from '../refusals/refusals.ts';
+import { Refusals } from '../refusals/refusals.ts';
 import { SameHistory } from '../session/same-history.ts';
 import { Upkeep } from '../upkeep/upkeep.ts';
 import { type CommitDependencies, Committer } from './committer.ts';
@@ -222,6 +223,7 @@ export class Streaming {
     return !this.#isEnding;
   }
 
+  /** Waits only where there is something to wait for: most transactions are small, and a wait costs as much as an event. */
   async #take(transaction: CommittedTransaction): Promise<void> {
     this.#history.assertTold(transaction);
     const published = publishedPart(this.#claimed, transaction);
@@ -231,7 +233,8 @@ export class Streaming {
       this.#use.capture.inbox.release(transaction.bytes);
       return;
     }
-    await failpoint('TRANSACTION_RECEIVED');
+    const received = failpoint('TRANSACTION_RECEIVED');
+    if (received !== undefined) await received;
     if (transaction.fault !== undefined) {
       // Nothing that is wrong with an event ends a relay that stands still.
       await this.#gatekeeper.whileAllPaused();
@@ -239,22 +242,27 @@ export class Streaming {
     }
     this.#use.observer.captured?.(capturedFact(transaction, published));
     this.#heed(transaction);
-    await this.#splitIfFull(transaction);
+    if (this.#isOverLimit(transaction)) await this.#splitBefore();
     const takenMs = performance.now();
     const { receivedMs = takenMs } = transaction;
-    const released = await this.#release(transaction);
+    const released = transaction.releases === undefined ? nothingReleased : await this.#release(transaction);
     const events = eventsOf(transaction, published);
     const admitted = await this.#admit(transaction, events);
     if (admitted === undefined) return;
     const { encoded, encodingMs, stoodMs } = admitted;
-    const decision = await this.#decide(events, encoded);
-    const copies = await this.#copy(released, decision.deadLetters);
+    const decision = this.#refusals.decide(events, encoded, performance.now());
+    const decided = failpoint('TRANSACTION_ENCODED');
+    if (decided !== undefined) await decided;
+    const { deadLetterTopic } = this.#use;
+    const copies =
+      deadLetterTopic === undefined ? [] : await this.#copy(deadLetterTopic, released, decision.deadLetters);
     const encodedMs = performance.now();
     // What it stood at the gate for counts as waiting.
     const waypoints = { receivedMs, takenMs: takenMs + stoodMs, encodedMs, encodingMs };
     const sampled = this.#keySampler?.sample(decision.records, encodedMs);
     if (sampled !== undefined) this.#use.observer.keysSampled?.(sampled);
-    await this.#while(() => !this.#filling.takes(transaction, this.#use.config.publish));
+    const isFull = () => !this.#filling.takes(transaction, this.#use.config.publish);
+    if (isFull()) await this.#while(isFull);
     if (this.#isEnding) return;
     const isContinued = transaction.commitLsn === this.#continued;
     this.#filling.add(transaction, isContinued ? marked(decision) : decision, {
@@ -267,14 +275,18 @@ export class Streaming {
     this.#content.give();
   }
 
-  /** Before a part that would take its Kafka transaction beyond the limits of the settings. */
-  async #splitIfFull(part: CommittedTransaction): Promise<void> {
-    const batches = () => [this.#committing, this.#filling];
-    const ahead = aheadOf(part, this.#committer.open, batches());
-    if (!exceeds(part, ahead, this.#use.transactionLimits.publish)) return;
+  /** Whether a part would take its Kafka transaction beyond the limits of the settings. */
+  #isOverLimit(part: CommittedTransaction): boolean {
+    const ahead = aheadOf(part, this.#committer.open, [this.#committing, this.#filling]);
+    return exceeds(part, ahead, this.#use.transactionLimits.publish);
+  }
+
+  async #splitBefore(): Promise<void> {
     this.#ask('limit');
     await this.#while(
-      () => this.#committer.open !== undefined || batches().some((each) => each?.hasEvents === true),
+      () =>
+        this.#committer.open !== undefined ||
+        [this.#committing, this.#filling].some((each) => each?.hasEvents === true),
     );
   }
 
@@ -296,7 +308,6 @@ export class Streaming {
    * event that waits is stored. The parts of the transaction itself are written: theirs are stored too.
    */
   async #release(transaction: CommittedTransaction): Promise<Released> {
-    if (transaction.releases === undefined) return nothingReleased;
     await this.#allCommitted();
     for (;;) {
       await this.#gatekeeper.whileAllPaused();
@@ -329,9 +340,11 @@ export class Streaming {
     this.#isBlocked = false;
   }
 
-  async #copy({ releases }: Released, deadLetters: readonly Refusal[]): Promise<OutboundRecord[]> {
-    const topic = this.#use.deadLetterTopic;
-    if (topic === undefined) return [];
+  async #copy(
+    topic: DeadLetterTopic,
+    { releases }: Released,
+    deadLetters: readonly Refusal[],
+  ): Promise<OutboundRecord[]> {
     const refusedAgain = releases.flatMap(({ refused }) => refused);
     return this.#patiently('dead-letter copy', () => topic.copies([...refusedAgain, ...deadLetters]));
   }
@@ -352,7 +365,7 @@ export class Streaming {
     if (events.length === 0) return { encoded: [], encodingMs: 0, stoodMs: 0 };
     const { stoodMs } = this.#gatekeeper;
     for (;;) {
-      await this.#gatekeeper.whileAllPaused();
+      if (this.#gatekeeper.gate.isAllPaused) await this.#gatekeeper.whileAllPaused();
       if (this.#isEnding) return undefined;
       let begunMs = 0;
       const encoded = await this.#patiently('encoding', () => {
@@ -360,18 +373,13 @@ export class Streaming {
         return this.#use.encoder.encode(events);
       });
       const encodingMs = performance.now() - begunMs;
-      const passage = await this.#gatekeeper.pass(encoded, this.#refusals.parkedKeys);
+      const passing = this.#gatekeeper.pass(encoded, this.#refusals.parkedKeys);
+      const passage = passing instanceof Promise ? await passing : passing;
       if (passage === 'again') continue;
       if (passage === 'ended') return undefined;
       this.#use.observer.encoded?.(encodedFact(transaction, encoded));
       return { encoded, encodingMs, stoodMs: this.#gatekeeper.stoodMs - stoodMs };
     }
-  }
-
-  async #decide(events: OutboxEvents, encoded: readonly EncodedEvent[]): Promise<Decision> {
-    const decision = this.#refusals.decide(events, encoded, performance.now());
-    await failpoint('TRANSACTION_ENCODED');
-    return decision;
   }
 
   /** Retries through an outage of the registry, of Kafka's metadata or of Postgres. The stream waits here and skips nothing. */
