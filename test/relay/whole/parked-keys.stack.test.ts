@@ -1,4 +1,5 @@
 /** The policy `park-key`, on real servers, with relays that die at every step of parking and of releasing. */
+import type pg from 'pg';
 import { expect, test, vi } from 'vitest';
 import type { RelayProcess, Settings } from '../../../harness/relay-process.ts';
 import { expectOnceInOrder } from '../once-in-order.ts';
@@ -34,6 +35,23 @@ class Writer {
     return ids;
   }
 
+  /** One transaction of 50 events, every tenth of them of `key`, that requests the release of `key` in its midst. */
+  async largeWithRelease(key: string): Promise<number> {
+    const items = Array.from({ length: 50 }, (_, n) => this.#item(n % 10 === 5 ? key : 'other'));
+    const client = await this.#world.pool.connect();
+    try {
+      await client.query('begin');
+      const ids = await this.#world.write(items.slice(0, 25), client);
+      const request = await requestRelease(this.#world, key, client);
+      ids.push(...(await this.#world.write(items.slice(25), client)));
+      await client.query('commit');
+      for (const id of ids) this.ids.push(id);
+      return request;
+    } finally {
+      client.release();
+    }
+  }
+
   /** An event whose `seq` is text: refused until it is fixed. */
   async bad(key: string): Promise<string> {
     const { seq } = this.#item(key);
@@ -60,8 +78,12 @@ async function fix(world: World, key: string): Promise<void> {
   );
 }
 
-async function requestRelease(world: World, key: string): Promise<number> {
-  const { rows } = await world.pool.query<{ id: string | null }>(
+async function requestRelease(
+  world: World,
+  key: string,
+  client: pg.Pool | pg.ClientBase = world.pool,
+): Promise<number> {
+  const { rows } = await client.query<{ id: string | null }>(
     `select outbox.request_release($1, $2, $3, 'somebody') as id`,
     [world.slot, world.topic, key],
   );
@@ -221,6 +243,42 @@ test('in a split transaction a key is parked across its parts, and released in a
   await expectVerified(world);
   expectOnceInOrder(await world.read(ids), ids);
 });
+
+test.each([
+  ['whole', { PUBLISH_PART_EVENTS: 20 }, ['PART_WRITTEN:2', 'EVENTS_SENT:1']],
+  ['split', { PUBLISH_MAX_TRANSACTION_EVENTS: 20 }, ['KAFKA_COMMITTED:2', 'DEAD_LETTERS_STORED:1']],
+])(
+  'a release that a transaction in parts requests, which stays %s, takes its own events with it, though the relay dies within',
+  async (_, limits, places) => {
+    await using world = await World.create();
+    const writer = new Writer(world);
+    await makeSlot(world);
+    const refused = await writer.bad('k');
+    const [waiting] = await writer.good('k', 'other');
+    const parking = world.startRelay(settings);
+    await untilLetters(world, [refused, waiting!]);
+    parking.signal('SIGTERM');
+    await parking.exited;
+
+    await fix(world, 'k');
+    const request = await writer.largeWithRelease('k');
+    await writer.good('other', 'k');
+    const inParts = { ...settings, ...limits, PUBLISH_BATCH_EVENTS: 20 };
+    for (const place of places) await dead(world.startRelay({ ...inParts, FAILPOINT: place }));
+    const relay = world.startRelay(inParts);
+    // The last part has the last of its five events of the key, which comes behind what waits.
+    expect(await untilDone(world, request)).toEqual({ outcome: 'released', published: 6 });
+    await writer.good('k', 'other');
+    await expectVerified(world);
+    expectOnceInOrder(await world.read(writer.ids), writer.ids);
+    expect(await letters(world)).toEqual([
+      'released PAYLOAD_INVALID',
+      ...Array(5).fill('released KEY_PARKED'),
+    ]);
+    relay.signal('SIGTERM');
+    await relay.exited;
+  },
+);
 
 test('discarding the refused event leaves the rest parked, and two who release at once release once', async () => {
   await using world = await World.create();
