@@ -5,7 +5,6 @@
  */
 
 import pg from 'pg';
-import { LogicalReplicationService } from 'pg-logical-replication';
 import type { Config } from '../config/config.ts';
 import { partBytesOf, partEventsOf } from '../config/part-limits.ts';
 import { maxRowBytesOf } from '../config/row-size.ts';
@@ -22,6 +21,11 @@ import { formatLsn, type Lsn, parseLsn } from '../model/position.ts';
 import { Inbox } from './inbox.ts';
 import { type StreamPlace, TransactionAssembler } from './pgoutput.ts';
 import { heartbeatTable } from './publication.ts';
+import {
+  type ConnectReplication,
+  connectReplication,
+  type ReplicationService,
+} from './replication-service.ts';
 import { identifySystem, type SystemIdentity } from './server-identity.ts';
 import { encodeStatusUpdate } from './status-update.ts';
 import { unreadableStates } from './unreadable.ts';
@@ -45,14 +49,6 @@ type Self = {
   readonly started: string;
   readonly settled: string;
 };
-
-/** What the relay uses of the library. */
-export type ReplicationService = Pick<LogicalReplicationService, 'on' | 'subscribe' | 'destroy'>;
-export type ConnectReplication = (settings: pg.ClientConfig) => ReplicationService;
-
-/** With its timer on, the library acknowledges what it received even with `auto: false`. */
-export const connectReplication: ConnectReplication = (settings) =>
-  new LogicalReplicationService(settings, { acknowledge: { auto: false, timeoutSeconds: 0 } });
 
 export class Capture {
   readonly inbox: Inbox;

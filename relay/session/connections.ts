@@ -5,7 +5,7 @@
 import type { Kafka } from 'kafkajs';
 import type pg from 'pg';
 import type { Logger } from 'pino';
-import { type ConnectReplication, connectReplication } from '../capture/capture.ts';
+import { type ConnectReplication, connectReplication } from '../capture/replication-service.ts';
 import { createSlot } from '../capture/slot.ts';
 import type { CreationWatch } from '../capture/watch-slot-creation.ts';
 import type { Config } from '../config/config.ts';

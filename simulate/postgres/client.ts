@@ -1,6 +1,6 @@
 /** The part of the Postgres drivers that the relay uses, on top of the model of the database. */
 import pg from 'pg';
-import type { ConnectReplication, ReplicationService } from '../../relay/capture/capture.ts';
+import type { ConnectReplication, ReplicationService } from '../../relay/capture/replication-service.ts';
 import { postgresError } from '../../relay/connect/postgres/errors.ts';
 import { statementNameIn } from '../../relay/connect/postgres/statement.ts';
 import { formatLsn, type Lsn } from '../../relay/model/position.ts';

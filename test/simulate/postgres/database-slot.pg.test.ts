@@ -2,7 +2,8 @@
 import pg from 'pg';
 import { expect, it } from 'vitest';
 import { Random } from '../../../harness/random.ts';
-import { Capture, type ConnectReplication, connectReplication } from '../../../relay/capture/capture.ts';
+import { Capture } from '../../../relay/capture/capture.ts';
+import { type ConnectReplication, connectReplication } from '../../../relay/capture/replication-service.ts';
 import { createSlot } from '../../../relay/capture/slot.ts';
 import type { CommittedTransaction } from '../../../relay/capture/transaction.ts';
 import type { Config } from '../../../relay/config/config.ts';
