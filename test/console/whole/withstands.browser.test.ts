@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ConsoleProcess } from '../../../harness/console.ts';
 import { settingsEnv } from '../../../harness/relay-process.ts';
 import { freePort } from '../../../stack/port.ts';
-import { ConsoleWorld, pictures } from '../console-world.ts';
+import { ConsoleWorld, looks, pictures } from '../console-world.ts';
 import { ReverseProxy } from '../reverse-proxy.ts';
 
 let desk: ConsoleWorld;
@@ -285,6 +285,30 @@ describe('a hundred thousand dead letters', () => {
     );
     for (const [what, ms] of Object.entries(took)) expect(ms, what).toBeLessThan(longestMs);
   });
+
+  test.each(looks.filter(([name]) => name !== 'dark'))(
+    'are listed before what is known of their cause, which then moves nothing, %s',
+    async (_, options) => {
+      await using tab = await desk.open(options);
+      const { page } = tab;
+      await desk.signIn(page);
+      const listed = Promise.withResolvers<void>();
+      await page.route('**/api/dead-letters/outlook?*', async (route) => {
+        await listed.promise;
+        await route.continue();
+      });
+      await page.goto(`${desk.served.url}/dead-letters/list?codes=PAYLOAD_INVALID&types=test.ItemMoved`);
+      const list = page.getByRole('region', { name: 'List' });
+      await list.getByRole('row').nth(50).waitFor();
+      const known = page.getByText('The last one came');
+      expect(await known.count()).toBe(0);
+      const before = await list.boundingBox();
+      listed.resolve();
+      await known.waitFor();
+      await page.getByText(/different values? there/).waitFor();
+      expect(await list.boundingBox()).toEqual(before);
+    },
+  );
 
   test('are fixed together with progress, and what is cancelled says how far it came', async () => {
     await using tab = await desk.open();

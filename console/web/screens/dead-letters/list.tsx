@@ -16,9 +16,10 @@ import { Actions, DiscardAct, ResubmitAct } from './actions.tsx';
 import { adviceOf } from './advice.ts';
 import { useLettersChanged } from './changed.ts';
 import { describeJob } from './describe.tsx';
+import { expectedLines } from './expected.ts';
 import { StatusTabs } from './groups.tsx';
 import { rememberList } from './last-list.ts';
-import { areAllFixed, OutlookLines, useOutlook } from './outlook.tsx';
+import { OutlookLines, useOutlook } from './outlook.tsx';
 import {
   type ConditionName,
   conditionsOf,
@@ -32,8 +33,7 @@ import {
 import { TryNow } from './try-now.tsx';
 
 const pageLetters = 50;
-/** Of very many the list comes first. */
-const openingMs = 1_000;
+const parkedWhy = 'All of them belong to parked keys: release the keys, which publishes them in order.';
 
 const read = (selected: Selected, after: string | null) =>
   ask(
@@ -79,16 +79,13 @@ export function LetterList() {
     picked.size === 0 ? selected : { positions: [...picked], statuses: selected.statuses! };
   const about = { selected: some, total: picked.size === 0 ? total : picked.size, onStarted };
   const [code] = selected.codes ?? [];
+  const advice = code !== undefined && selected.codes?.length === 1 ? adviceOf(code) : null;
   const letters = page.data?.letters ?? [];
-  const outlook = useOutlook(selected, status === 'open' || status === 'parked');
-  const ofParkedKeys =
-    outlook.data?.ofParkedKeys ?? letters.filter(({ isOfParkedKey }) => isOfParkedKey).length;
-  // What is known of a cause stands above its list, and would move it.
-  const isOpening = useOpening(page.isPending || outlook.isLoading, openingMs);
-  const keysPath = parkedKeysPath(selected);
-  const isFixed = outlook.data !== undefined && areAllFixed(outlook.data);
+  // It reads many more than the list, which comes first.
+  const outlook = useOutlook(selected, status === 'open' && total > 0);
+  const isOpening = useOpening(page.isPending);
   // None of these can be resubmitted: they are published with their keys.
-  const isAllParked = total > 0 && ofParkedKeys === total;
+  const isAllParked = total > 0 && outlook.data?.ofParkedKeys === total;
   return (
     <>
       <Heading trail={[['Dead letters', `/dead-letters?statuses=${status}`]]}>
@@ -129,33 +126,28 @@ export function LetterList() {
             )}
           </p>
         )}
-        {code !== undefined && selected.codes?.length === 1 && !isFixed && (
-          <p className="quiet">{adviceOf(code)}</p>
-        )}
+        {status === 'parked' && total > 0 && advice !== null && <p className="quiet">{advice}</p>}
         {status === 'open' && total > 0 && (
           <>
             <Actions>
               <Link className="button plain" href={`/dead-letters/patch?${queryOf(some)}`}>
                 Patch…
               </Link>
-              {!isAllParked && <ResubmitAct {...about} />}
+              <ResubmitAct {...about} why={isAllParked ? parkedWhy : null} />
               <DiscardAct {...about} />
             </Actions>
-            {ofParkedKeys > 0 && !isFixed && (
-              <p>
-                {isAllParked ? 'All' : count(ofParkedKeys)} belong{ofParkedKeys === 1 && 's'} to parked keys,
-                whose later events wait behind them: fix them here, then{' '}
-                <Link href={keysPath}>release the keys</Link>, which publishes both in order.
-                {!isAllParked && ' Resubmit leaves them out.'}
-              </p>
-            )}
-            <OutlookLines of={outlook} selected={selected} />
+            <OutlookLines
+              of={outlook}
+              selected={selected}
+              advice={advice}
+              expected={expectedLines(letters)}
+            />
             <TryNow selected={some} isDetailed />
           </>
         )}
         {status === 'parked' && total > 0 && (
           <Actions>
-            <Link className="button plain" href={keysPath}>
+            <Link className="button plain" href={parkedKeysPath(selected)}>
               Release their keys…
             </Link>
             <DiscardAct {...about} />

@@ -3,7 +3,8 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { count, counted } from '../../data/format.ts';
-import { Ago, QueryFailure, Waiting } from '../../parts/basics.tsx';
+import { Ago, QueryFailure } from '../../parts/basics.tsx';
+import { Expected, Room } from '../../parts/room.tsx';
 import { CountedValues } from './counted-values.tsx';
 import { parkedKeysPath, queryOf, type Selected } from './selection.ts';
 
@@ -19,14 +20,31 @@ export const useOutlook = (selected: Selected, isWanted: boolean) =>
 
 type Asked = ReturnType<typeof useOutlook>;
 
-export function OutlookLines({ of: asked, selected }: { of: Asked; selected: Selected }) {
-  const { data, isPending } = asked;
+/**
+ * What is to be done about a cause, and what is known of it. What comes next stands first, for the last lines may be folded.
+ * @param expected the shape of the lines while they are awaited
+ */
+export function OutlookLines({
+  of: asked,
+  selected,
+  advice,
+  expected,
+}: {
+  of: Asked;
+  selected: Selected;
+  advice: string | null;
+  expected: readonly string[];
+}) {
+  const { data, isPending, error } = asked;
   return (
-    <div className="outlook">
-      {isPending && <Waiting lines={3} />}
+    <Room key={queryOf(selected).toString()} isWaiting={isPending} isFixed={error === null}>
+      {advice !== null && !(data !== undefined && areAllFixed(data)) && <p className="quiet">{advice}</p>}
+      {isPending && <Expected lines={expected} />}
       <QueryFailure of={asked} />
       {data !== undefined && (
         <ul className="reasons">
+          <Waits of={data} selected={selected} />
+          <OfParkedKeys of={data} selected={selected} />
           {data.lastRefused !== null && (
             <li>
               The last one came <Ago at={data.lastRefused} />.
@@ -34,10 +52,23 @@ export function OutlookLines({ of: asked, selected }: { of: Asked; selected: Sel
           )}
           <Values of={data} />
           <Behind of={data} />
-          <Waits of={data} selected={selected} />
         </ul>
       )}
-    </div>
+    </Room>
+  );
+}
+
+function OfParkedKeys({ of: outlook, selected }: { of: Outlook; selected: Selected }) {
+  const { ofParkedKeys, total } = outlook;
+  if (ofParkedKeys === 0 || areAllFixed(outlook)) return null;
+  const isAll = ofParkedKeys === total;
+  return (
+    <li>
+      {isAll ? (total === 1 ? 'It' : 'All') : count(ofParkedKeys)} belong{ofParkedKeys === 1 && 's'} to parked
+      keys, whose later events wait behind them: fix them here, then{' '}
+      <Link href={parkedKeysPath(selected)}>release the keys</Link>, which publishes both in order.
+      {!isAll && ' Resubmit leaves them out.'}
+    </li>
   );
 }
 
