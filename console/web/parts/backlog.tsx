@@ -37,14 +37,14 @@ function waitingText(events: number | null, walBytes: number | null): string {
 function untilText(catchUp: ReturnType<typeof catchUpOf>): string {
   switch (catchUp.kind) {
     case 'done':
-      return 'It has caught up.';
+      return 'The relay has caught up.';
     case 'nearer':
-      return `Caught up in about ${seconds(Math.round(catchUp.seconds))}, if it goes on as in the last minute.`;
+      return `It catches up in about ${seconds(Math.round(catchUp.seconds))}, at the pace of the last minute.`;
     case 'same':
-      return 'It gets no nearer: as much is written as is published.';
+      return 'Not catching up: events are written as fast as they are published.';
     case 'further':
-      return 'It falls further behind: more is written than is published.';
+      return 'Falling further behind: events are written faster than they are published.';
     case 'unknown':
-      return 'When it will have caught up is not known yet.';
+      return 'How long it takes to catch up is not known yet.';
   }
 }
