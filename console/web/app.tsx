@@ -19,6 +19,15 @@ import { SignIn, SignOut } from './screens/sign-in.tsx';
 
 const loaded = screens.map(({ load, ...screen }) => ({ ...screen, Screen: lazy(load) }));
 
+/** The code of the first screen comes beside the answer who is signed in, and not after it. */
+export function loadFirst(path: string): void {
+  // What fails fails again where the screen is drawn, and is said there.
+  screens
+    .find((screen) => isAt(path, screen.path))
+    ?.load()
+    .catch(() => {});
+}
+
 export function App() {
   const me = useQuery(meQuery);
   if (me.isPending)

@@ -2,7 +2,7 @@ import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Router } from 'wouter';
-import { App } from './app.tsx';
+import { App, loadFirst } from './app.tsx';
 import { ApiFault } from './data/api.ts';
 import './styles.css';
 import './frame.css';
@@ -20,6 +20,7 @@ const queries = new QueryClient({
 });
 
 const base = new URL(document.baseURI).pathname.replace(/\/$/, '');
+loadFirst(location.pathname.slice(base.length) || '/');
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>
