@@ -8,7 +8,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
-import { assertRowsShown } from '../../connect/postgres/rows-shown.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { withPool } from '../with-pool.ts';
 import { type WaitsFor, waitKinds } from './letter.ts';
@@ -66,7 +65,6 @@ export function outlookOf(
     ]);
     const seen = await readOldest(pool, slot, selection, present);
     await assertLettersShown(pool, config);
-    await assertRowsShown(pool, config, ['outbox.dead_letter_action']);
     // More may have come since they were counted.
     return { ...span, total: Math.max(span.total, seen.read), ...behind, ...seen };
   });
