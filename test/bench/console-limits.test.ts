@@ -11,6 +11,7 @@ const good = {
   ],
   firstPaintMs: 999,
   answerMs: { groups: 299, list: 10 },
+  listDrawnMs: 299,
 };
 
 test('figures below every limit are good', () => {
@@ -20,6 +21,7 @@ test('figures below every limit are good', () => {
 test.each([
   ['CPU', { costs: [{ ...cost, pages: 1, cpuPercent: 2 }] }, 'CPU with one page open: 2 %'],
   ['the first paint', { firstPaintMs: 1_000 }, 'first paint: 1000 ms'],
+  ['drawing the list', { listDrawnMs: 300 }, 'list drawn: 300 ms'],
   ['one answer', { answerMs: { groups: 10, list: 300 } }, 'answer, list: 300 ms'],
 ])('a limit that is reached by %s is named', (_, figures, text) => {
   expect(brokenLimits({ ...good, ...figures })).toEqual([expect.stringContaining(text)]);
