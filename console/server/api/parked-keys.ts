@@ -3,7 +3,11 @@ import { Hono } from 'hono';
 import { z } from 'zod';
 import { parsePosition } from '../../../relay/model/position.ts';
 import { eventsOfParkedKey, pageOfParkedKeys } from '../../../relay/operations/dead-letters/parked-keys.ts';
-import { type KeyRelease, releaseKeys } from '../../../relay/operations/dead-letters/release-keys.ts';
+import {
+  type KeyRelease,
+  type KeySelection,
+  releaseKeys,
+} from '../../../relay/operations/dead-letters/release-keys.ts';
 import { actorOf, type Env, type Use } from '../use.ts';
 import { reason } from './reason.ts';
 import { limit, position } from './selection.ts';
@@ -63,20 +67,15 @@ export function parkedKeysApi({ config, jobs }: Pick<Use, 'config' | 'jobs'>) {
               .max(1_000),
             reason,
           }),
+          // However many a list on a page would show of them.
+          z.strictObject({ topic: name.min(1), reason }),
           z.strictObject({ all: z.literal(true), reason }),
         ]),
       ),
       (context) => {
         const given = context.req.valid('json');
         const actor = actorOf(context, given.reason);
-        const selection = 'keys' in given ? { pairs: given.keys } : {};
-        const [first, ...others] = 'keys' in given ? given.keys : [];
-        const title =
-          first === undefined
-            ? 'Release every parked key'
-            : others.length === 0
-              ? `Release key ${first.key.slice(0, 100)} of ${first.topic}`
-              : `Release ${others.length + 1} keys`;
+        const { selection, title } = chosenKeys(given);
         return context.json({
           jobId: jobs.start('release-keys', title, context.get('visitor'), async ({ signal, onProgress }) =>
             resultOf(
@@ -93,6 +92,23 @@ export function parkedKeysApi({ config, jobs }: Pick<Use, 'config' | 'jobs'>) {
         });
       },
     );
+}
+
+type Chosen =
+  | { readonly keys: readonly { readonly topic: string; readonly key: string }[] }
+  | { readonly topic: string }
+  | { readonly all: true };
+
+function chosenKeys(given: Chosen): { selection: KeySelection; title: string } {
+  if ('all' in given) return { selection: {}, title: 'Release every parked key' };
+  if ('topic' in given)
+    return { selection: { topics: [given.topic] }, title: `Release every parked key of ${given.topic}` };
+  const [first] = given.keys;
+  const title =
+    given.keys.length === 1
+      ? `Release key ${first!.key.slice(0, 100)} of ${first!.topic}`
+      : `Release ${given.keys.length.toLocaleString('en-US')} keys`;
+  return { selection: { pairs: given.keys }, title };
 }
 
 function resultOf(keys: readonly KeyRelease[]): ReleaseResult {

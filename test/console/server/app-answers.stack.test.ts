@@ -231,6 +231,8 @@ describe('what makes no sense', () => {
     ['/parked-keys/events?topic=x'],
     ['/parked-keys/jobs/release', { keys: [], reason }],
     ['/parked-keys/jobs/release', { all: false, reason }],
+    ['/parked-keys/jobs/release', { topic: '', reason }],
+    ['/parked-keys/jobs/release', { topic: 'x', all: true, reason }],
     ['/control/pause', { topic: null, mode: 'hold', forSeconds: 0, reason }],
     ['/control/pause', { topic: 'not.ours', mode: 'hold', forSeconds: null, reason }],
     ['/control/pause', { topic: null, mode: 'stop', forSeconds: null, reason }],

@@ -110,10 +110,14 @@ export function KeyList() {
               onStarted={onStarted}
             />
             {!isFiltered && <ReleaseAct label="Release all" keys="all" total={total} onStarted={onStarted} />}
-            {isFiltered && shown.length === total && (
+            {isFiltered && (asked.key === null || shown.length === total) && (
               <ReleaseAct
                 label={total === 1 ? 'Release it' : `Release all ${count(total)} of them`}
-                keys={shown.map(({ topic, key }) => ({ topic, key }))}
+                keys={
+                  asked.topic !== null && asked.key === null
+                    ? { topic: asked.topic }
+                    : shown.map(({ topic, key }) => ({ topic, key }))
+                }
                 total={total}
                 onStarted={onStarted}
               />

@@ -12,8 +12,8 @@ export type KeyName = { readonly topic: string; readonly key: string };
 
 type ReleaseProps = {
   readonly label: string;
-  /** `all`: every parked key of the slot. */
-  readonly keys: readonly KeyName[] | 'all';
+  /** `all`: every parked key of the slot; of a topic: every one of it. */
+  readonly keys: readonly KeyName[] | { readonly topic: string } | 'all';
   readonly total: number;
   /** Why not now. */
   readonly why?: string | null;
@@ -42,7 +42,12 @@ export function ReleaseAct({
       act={(reason) =>
         ask(
           api['parked-keys'].jobs.release.$post({
-            json: keys === 'all' ? { all: true, reason } : { keys: [...keys], reason },
+            json:
+              keys === 'all'
+                ? { all: true, reason }
+                : 'topic' in keys
+                  ? { topic: keys.topic, reason }
+                  : { keys: [...keys], reason },
           }),
         )
       }

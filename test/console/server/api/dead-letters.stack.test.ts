@@ -584,5 +584,23 @@ describe('parked keys', () => {
     expect(pages.body).toMatchObject({ total: 4, keys: { length: 3 } });
     const rest = await ask(viewer, `/parked-keys?limit=3&after=${pages.body.next}`);
     expect(rest.body).toMatchObject({ total: 4, next: null, keys: { length: 1 } });
+
+    const release = { topic: 'a', reason: 'OPS-4' };
+    expect(await ask(viewer, '/parked-keys/jobs/release', release)).toMatchObject({ status: 403 });
+    const { jobId } = (await ask(ada, '/parked-keys/jobs/release', release)).body;
+    const requested = async () =>
+      (
+        await world.pool.query('select topic, key from outbox.key_release where slot = $1 order by key', [
+          world.slot,
+        ])
+      ).rows;
+    const ofTopic = [
+      { topic: 'a', key: '1' },
+      { topic: 'a', key: '2' },
+    ];
+    await expect.poll(requested).toEqual(ofTopic);
+    await ask(ada, `/jobs/${jobId}/cancel`, {});
+    expect((await ask(ada, `/jobs/${jobId}`)).body).toContain('"pending":2');
+    expect(await requested()).toEqual(ofTopic);
   });
 });
