@@ -2773,6 +2773,16 @@ export const mutants: readonly Mutant[] = [
     only: 'a fixed one says so',
   },
   {
+    name: 'a partition whose size nobody says passes for an empty one',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'relay/operations/topics.ts',
+    find: 'sizes?.get(id) ?? null',
+    replace: 'sizes?.get(id) ?? 0',
+    tests: ['test/relay/operations/topics.test.ts'],
+    only: 'its size is that of all partitions',
+  },
+  {
     name: 'a list of dead letters shows values to a viewer for whom payloads are masked',
     promise: 'no leak',
     invariants: ['I1'],

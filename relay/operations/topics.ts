@@ -3,11 +3,13 @@
  * broker, and how far consumers are behind. Changes nothing. Promise: what may not be read is null or a failure, never 0.
  */
 
-import type { Admin, ITopicMetadata } from 'kafkajs';
+import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
 import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
 import { asRelayError } from '../errors.ts';
+import { withResolvers } from '../model/builtins.ts';
 import { readConsumerLag, TopicEnds } from '../publish/consumer-lag.ts';
+import { type LogSizes, readLogSizes } from '../publish/log-sizes.ts';
 import { limitSettingNames, topicLimits } from '../publish/topics.ts';
 import type { Verdict } from './check/finding.ts';
 import {
@@ -40,6 +42,10 @@ export type EventTopic = {
   readonly replicas: number;
   /** Partitions that no broker leads: nothing can be published to them. */
   readonly leaderless: readonly number[];
+  /** On the disks of the leaders, of all partitions; null where Kafka does not say it of each. */
+  readonly bytes: number | null;
+  /** The same by partition. */
+  readonly partitionBytes: readonly (number | null)[];
   /** null where the right to read them is missing. */
   readonly settings: TopicSettingsSeen | null;
   /** Whether committed events survive the loss of a broker. */
@@ -109,12 +115,14 @@ export function pageOfTopics(config: Config, selection: TopicSelection, limit: n
       selection,
     );
     const { names: page, next } = pageOfNames(names, selection.after, limit);
-    const [described, settings] = await Promise.all([
-      describeExisting(context, page),
+    const describing = describeExisting(context, page);
+    const [described, settings, sizes] = await Promise.all([
+      describing,
       readSettings(context, page, readNames),
+      describing.then((topics) => sizesOf(context.kafka, topics)),
     ]);
     const topics = described
-      .map((topic) => seen(topic, settings.get(topic.name)))
+      .map((topic) => seen(topic, settings.get(topic.name), sizes.get(topic.name)))
       .toSorted((left, right) => (left.topic < right.topic ? -1 : 1));
     return {
       at: new Date().toISOString(),
@@ -125,6 +133,22 @@ export function pageOfTopics(config: Config, selection: TopicSelection, limit: n
   });
 }
 
+/** They are the least of what a person looks for, so nothing waits for them for long. */
+const sizesWithinMs = 3_000;
+
+/** None where they cannot be had. */
+async function sizesOf(kafka: Kafka, topics: readonly ITopicMetadata[]): Promise<LogSizes> {
+  const { promise: late, resolve } = withResolvers<LogSizes>();
+  const timer = setTimeout(() => resolve(new Map()), sizesWithinMs);
+  try {
+    return await Promise.race([readLogSizes(kafka, topics), late]);
+  } catch {
+    return new Map();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** By name, in the order of code points, so that a page goes on where the last one ended. Pure. */
 export function chooseTopics(names: readonly string[], { like, names: wanted }: TopicSelection): string[] {
   return names
@@ -133,14 +157,22 @@ export function chooseTopics(names: readonly string[], { like, names: wanted }: 
     .toSorted();
 }
 
-/** Pure. @param settings undefined where they may not be read */
-export function seen(topic: ITopicMetadata, settings: TopicSettings | undefined): EventTopic {
+/** Pure. @param settings undefined where they may not be read; @param sizes by partition, as far as Kafka says them */
+export function seen(
+  topic: ITopicMetadata,
+  settings: TopicSettings | undefined,
+  sizes?: ReadonlyMap<number, number>,
+): EventTopic {
   const { name, partitions } = topic;
+  const ids = partitions.map(({ partitionId }) => partitionId).toSorted((left, right) => left - right);
+  const partitionBytes = ids.map((id) => sizes?.get(id) ?? null);
   return {
     topic: name,
     partitions: partitions.length,
     replicas: Math.min(...partitions.map(({ replicas }) => replicas.length)),
     leaderless: partitions.filter(({ leader }) => leader < 0).map(({ partitionId }) => partitionId),
+    bytes: partitionBytes.reduce((sum, each) => (sum === null || each === null ? null : sum + each), 0),
+    partitionBytes,
     settings: settings === undefined ? null : settingsSeen(settings),
     durability: judgeDurability(
       [{ topic, insync: settings?.['min.insync.replicas'] }],

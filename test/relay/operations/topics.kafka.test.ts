@@ -56,6 +56,17 @@ test('topics come by name, in pages, with the settings that limit events', async
   expect(second).toMatchObject({ total: 2, next: null, topics: [{ topic: refunds }] });
 });
 
+test('sizes are those of the partitions, and of all of them together', async () => {
+  const { topics } = await pageOfTopics(config, {}, 10);
+  const [written, empty] = topics;
+  // Three records, two, and none.
+  const [first, second, third] = written!.partitionBytes as number[];
+  expect(first).toBeGreaterThan(second!);
+  expect(second).toBeGreaterThan(0);
+  expect([third, empty!.bytes]).toEqual([0, 0]);
+  expect(written!.bytes).toBe(first! + second!);
+});
+
 test('a topic that topics.allow does not list is not shown, even by its name', async () => {
   expect(await pageOfTopics(config, { names: [hidden] }, 10)).toMatchObject({ total: 0, topics: [] });
   expect(await pageOfTopics(config, { like: 'REFUND' }, 10)).toMatchObject({ total: 1 });

@@ -23,9 +23,10 @@ const columns: readonly (readonly [Column | null, string, isNumber: boolean])[] 
   ['name', 'Topic', false],
   ['rate', 'Events/s', true],
   ['partitions', 'Partitions', true],
+  ['size', 'Size', true],
   ['skew', 'Skew', false],
   [null, 'Hottest key', false],
-  ['lag', 'Largest lag', true],
+  ['lag', 'Largest lag, offsets', true],
   ['letters', 'Dead letters', true],
 ];
 
@@ -90,6 +91,7 @@ export function TopicList() {
         hottest: rate?.hotKeys[0],
         rate: rate === undefined ? silent : rate.eventsPerSecond,
         partitions: seenTopic?.partitions ?? null,
+        size: seenTopic?.bytes ?? null,
         skew: skewed.ratio,
         lag: lagOf(name),
         letters: lettersOf(name),
@@ -109,8 +111,8 @@ export function TopicList() {
     <>
       <Heading>Topics and keys</Heading>
       <p className="quiet">
-        {figure(eventsPerSecond)} events/s and {bytes(bytesPerSecond)}/s into all topics together. Bytes are
-        not counted by topic.
+        {figure(eventsPerSecond)} events/s and {bytes(bytesPerSecond)}/s into all topics together. A relay
+        does not count bytes by topic.
       </p>
       <Card title="Topics">
         <FilterBar
@@ -156,7 +158,7 @@ export function TopicList() {
                 </tr>
               </thead>
               <tbody>
-                {rows.map(({ name, seenTopic, skewed, hottest, rate, partitions, lag, letters }) => {
+                {rows.map(({ name, seenTopic, skewed, hottest, rate, partitions, size, lag, letters }) => {
                   return (
                     <tr key={name} data-row>
                       <td className="name">
@@ -171,6 +173,7 @@ export function TopicList() {
                       </td>
                       <td className="number">{figure(rate)}</td>
                       <td className="number">{count(partitions)}</td>
+                      <td className="number">{bytes(size)}</td>
                       <td className="wrap">
                         {skewed.isConcern ? <Badge tone="warn">{skewed.text}</Badge> : skewed.text}
                       </td>
@@ -219,6 +222,7 @@ export function TopicList() {
         {topics.data !== undefined && (
           <p className="quiet">
             Read from Kafka <Ago at={topics.data.at} />.{' '}
+            {topics.data.topics.some(({ bytes: size }) => size === null) && `${sizesUnknown} `}
             {lag.data?.groups.length === 0 &&
               'No consumer group is followed: name them in metrics.consumerGroups.'}
             {lag.data?.groups.some(({ topicsLeftOut }) => topicsLeftOut > 0) === true &&
@@ -230,6 +234,8 @@ export function TopicList() {
     </>
   );
 }
+
+export const sizesUnknown = 'Kafka says sizes only to a principal with the right to describe the cluster.';
 
 function TopicState({
   isPaused,

@@ -85,6 +85,34 @@ function together(
   return [...all.values()].toSorted((a, b) => Number(a.partition) - Number(b.partition));
 }
 
+export type PartitionLine = Omit<PartitionRate, 'eventCount'> & {
+  /** null where no relay says it. */
+  readonly eventCount: number | null;
+  /** In bytes; null where Kafka does not say it. */
+  readonly size: number | null;
+};
+
+/**
+ * What the relays and Kafka know of each partition; those with most events first, then the largest.
+ * @param sizes by partition; empty where Kafka does not say which there are
+ */
+export function partitionLines(
+  rates: readonly PartitionRate[],
+  sizes: readonly (number | null)[],
+): PartitionLine[] {
+  const measured = new Map(rates.map((rate) => [rate.partition, rate]));
+  const names = new Set([...measured.keys(), ...sizes.map((_, partition) => String(partition))]);
+  return [...names]
+    .map((partition) => {
+      const { eventsPerSecond = null, eventCount = null } = measured.get(partition) ?? {};
+      return { partition, eventsPerSecond, eventCount, size: sizes[Number(partition)] ?? null };
+    })
+    .toSorted(
+      (left, right) =>
+        (right.eventCount ?? 0) - (left.eventCount ?? 0) || (right.size ?? 0) - (left.size ?? 0),
+    );
+}
+
 export type Skew = {
   /** Largest over mean, over every partition of the topic; null where it cannot be told. */
   readonly ratio: number | null;

@@ -1,6 +1,6 @@
 /** In which order the list of topics is shown. Pure. What is not known comes last, whichever way it is sorted. */
 
-export type Column = 'name' | 'rate' | 'partitions' | 'skew' | 'lag' | 'letters';
+export type Column = 'name' | 'rate' | 'partitions' | 'size' | 'skew' | 'lag' | 'letters';
 
 export type Order = { readonly by: Column; readonly isDown: boolean };
 
@@ -8,6 +8,7 @@ const columns: ReadonlySet<string> = new Set<Column>([
   'name',
   'rate',
   'partitions',
+  'size',
   'skew',
   'lag',
   'letters',
@@ -35,6 +36,7 @@ export type Sortable = {
   readonly name: string;
   readonly rate: number | null;
   readonly partitions: number | null;
+  readonly size: number | null;
   readonly skew: number | null;
   readonly lag: number | null;
   readonly letters: number | null;

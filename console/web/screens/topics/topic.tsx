@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { api, ask } from '../../data/api.ts';
-import { count, counted, figure, percent, unknown } from '../../data/format.ts';
+import { bytes, count, counted, figure, percent, unknown } from '../../data/format.ts';
 import { useLive } from '../../data/live.ts';
 import {
   Ago,
@@ -22,8 +22,8 @@ import { useListKeys } from '../../parts/list-keys.ts';
 import { useOpening } from '../../parts/opening.ts';
 import { Visible } from '../../parts/visible.tsx';
 import { limitLines } from './limits.ts';
-import { Unreached } from './list.tsx';
-import { isWhole, skewOf, type TopicRates, topicRates } from './rates.ts';
+import { sizesUnknown, Unreached } from './list.tsx';
+import { isWhole, partitionLines, skewOf, type TopicRates, topicRates } from './rates.ts';
 
 const everyMs = 15_000;
 /** A person does not compare more bars. */
@@ -83,6 +83,8 @@ export function TopicPage({ topic }: { topic: string }) {
         rate={rate}
         rates={rates}
         partitions={seen?.partitions ?? null}
+        size={seen?.bytes ?? null}
+        sizes={seen?.partitionBytes ?? []}
         leaderless={seen?.leaderless ?? []}
       />
       <Unreached sampled={sampled} />
@@ -161,20 +163,33 @@ function Partitions({
   rate,
   rates,
   partitions,
+  size,
+  sizes,
   leaderless,
 }: {
   rate: number | null;
   rates: TopicRates | undefined;
   partitions: number | null;
+  size: number | null;
+  /** By partition; empty where Kafka does not say which there are. */
+  sizes: readonly (number | null)[];
   leaderless: readonly number[];
 }) {
   const measured = rates?.partitions ?? [];
   const skew = skewOf(measured, partitions);
   const total = measured.reduce((sum, { eventCount }) => sum + eventCount, 0);
-  const shown = measured.toSorted((a, b) => b.eventCount - a.eventCount).slice(0, partitionsShown);
+  const lines = partitionLines(measured, sizes);
+  const shown = lines.slice(0, partitionsShown);
   const largest = shown[0]?.eventCount ?? 0;
   return (
-    <Card title="Rate" aside={<strong>{figure(rate)} events/s</strong>}>
+    <Card
+      title="Rate and size"
+      aside={
+        <strong>
+          {figure(rate)} events/s · {size === null ? 'size not known' : bytes(size)}
+        </strong>
+      }
+    >
       {partitions === 1 ? (
         <p>1 partition.</p>
       ) : (
@@ -205,6 +220,7 @@ function Partitions({
                 <th>Partition</th>
                 <th className="number">Events/s</th>
                 <th className="number">Events</th>
+                <th className="number">Size</th>
                 <th className="number">Share</th>
                 <th className="share">
                   <span className="hidden">Share as a bar</span>
@@ -212,14 +228,17 @@ function Partitions({
               </tr>
             </thead>
             <tbody>
-              {shown.map(({ partition, eventsPerSecond, eventCount }) => (
+              {shown.map(({ partition, eventsPerSecond, eventCount, size: each }) => (
                 <tr key={partition}>
                   <td>{partition}</td>
                   <td className="number">{figure(eventsPerSecond)}</td>
                   <td className="number">{count(eventCount)}</td>
-                  <td className="number">{percent(total === 0 ? null : eventCount / total)}</td>
+                  <td className="number">{bytes(each)}</td>
+                  <td className="number">
+                    {percent(total === 0 || eventCount === null ? null : eventCount / total)}
+                  </td>
                   <td className="share">
-                    <Bar share={largest === 0 ? 0 : eventCount / largest} />
+                    <Bar share={largest === 0 ? 0 : (eventCount ?? 0) / largest} />
                   </td>
                 </tr>
               ))}
@@ -227,11 +246,16 @@ function Partitions({
           </table>
         </Scroll>
       )}
-      {measured.length > shown.length && (
+      {lines.length > shown.length && (
         <p className="quiet">
-          The {count(shown.length)} with most events, of {count(measured.length)}.
+          The {count(shown.length)} with most events, of {count(lines.length)}.
         </p>
       )}
+      <p className="quiet">
+        {size === null
+          ? sizesUnknown
+          : 'Sizes are those on the disks of the leaders, compressed as they are.'}
+      </p>
       {measured.length === 0 && rates !== undefined && (
         <p className="quiet">The relay keeps no figures of single partitions: see metrics.partitionsMax.</p>
       )}

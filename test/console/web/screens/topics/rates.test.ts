@@ -8,6 +8,7 @@ import {
   largestLag,
   others,
   type PartitionRate,
+  partitionLines,
   skewOf,
   topicRates,
 } from '../../../../../console/web/screens/topics/rates.ts';
@@ -131,4 +132,27 @@ test('an empty list says that there is nothing only where Kafka has said so', ()
   expect(emptyList(false, 'orders').title).toBe('Which topics exist is not known');
   expect(emptyList(true, 'orders').title).toBe('No topic has such a name');
   expect(emptyList(true, '').title).toBe('No topic of events exists yet');
+});
+
+describe('partitions', () => {
+  const measured = { partition: '1', eventsPerSecond: 2, eventCount: 10 };
+
+  test('are those that relays or Kafka know, those with most events first, then the largest', () => {
+    expect(partitionLines([measured], [7, 5, 9])).toEqual([
+      { ...measured, size: 5 },
+      { partition: '2', eventsPerSecond: null, eventCount: null, size: 9 },
+      { partition: '0', eventsPerSecond: null, eventCount: null, size: 7 },
+    ]);
+  });
+
+  test('have no size where Kafka does not say it, and no rate where no relay does', () => {
+    expect(partitionLines([measured, { ...measured, partition: others }], [])).toEqual([
+      { ...measured, size: null },
+      { ...measured, partition: others, size: null },
+    ]);
+    expect(partitionLines([], [null])).toEqual([
+      { partition: '0', eventsPerSecond: null, eventCount: null, size: null },
+    ]);
+    expect(partitionLines([], [])).toEqual([]);
+  });
 });

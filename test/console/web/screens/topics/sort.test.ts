@@ -6,6 +6,7 @@ const row = (name: string, rate: number | null) => ({
   name,
   rate,
   partitions: 1,
+  size: null,
   skew: null,
   lag: null,
   letters: 0,
