@@ -46,6 +46,9 @@ export function seconds(value: number | null | undefined): string {
 export const percent = (share: number | null | undefined): string =>
   share == null ? unknown : `${fine.format(share * 100)} %`;
 
+/** The verb of so many: `agree(1, 'was', 'were')`. */
+export const agree = (value: number, one: string, many: string): string => (value === 1 ? one : many);
+
 /** `1 event`, `2 events`. */
 export const counted = (value: number, what: string): string =>
   `${count(value)} ${what}${value === 1 ? '' : 's'}`;

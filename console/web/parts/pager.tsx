@@ -33,7 +33,7 @@ export function Pager({ total, shown, after, next, onGo, before }: PagerProps) {
         {total !== null &&
           (isOnly
             ? `All ${count(total)}`
-            : `${count(shown)} of ${count(total)}${after === null ? '' : ', further on'}`)}
+            : `${count(shown)} of ${count(total)}${after === null ? '' : ', on a later page'}`)}
       </span>
       {!isOnly && (
         <span className="buttons">

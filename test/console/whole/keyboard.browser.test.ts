@@ -125,7 +125,7 @@ describe('the keyboard', () => {
     // The last page has no next, and the button stays.
     const next = page.getByRole('button', { name: 'Next page' });
     await next.press('Enter');
-    await page.getByText('10 of 60, further on').waitFor();
+    await page.getByText('10 of 60, on a later page').waitFor();
     expect(await focused(page).textContent()).toBe('Next page');
     expect(await next.isDisabled()).toBe(true);
     await page.getByRole('button', { name: 'Previous page' }).press('Enter');
@@ -204,7 +204,7 @@ describe('an address', () => {
     [
       '/dead-letters/list?after=0000000000001032.00000000',
       (page) => page.locator('.pager [role=status]').textContent(),
-      '10 of 60, further on',
+      '10 of 60, on a later page',
     ],
     [`${firstLetter}?open=discard`, (page) => dialogTitle(page), 'Discard 1 dead letter'],
     [`${firstLetter}?edit`, (page) => page.getByRole('button', { name: 'Store' }).count(), 1],
@@ -228,14 +228,14 @@ describe('an address', () => {
     await page.keyboard.press('Enter');
     await page.getByText('50 of 60').waitFor();
     await page.getByRole('button', { name: 'Next page' }).press('Enter');
-    await page.getByText('10 of 60, further on').waitFor();
+    await page.getByText('10 of 60, on a later page').waitFor();
     await page.keyboard.press('j');
     await page.keyboard.press('j');
     const item = await focused(page).getAttribute('data-item');
     await page.keyboard.press('Enter');
     await page.getByText('What happened').waitFor();
     await page.goBack();
-    await page.getByText('10 of 60, further on').waitFor();
+    await page.getByText('10 of 60, on a later page').waitFor();
     await expect.poll(() => focused(page).getAttribute('data-item')).toBe(item);
     await page.goBack();
     await page.getByText('50 of 60').waitFor();

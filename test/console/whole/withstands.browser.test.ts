@@ -274,7 +274,7 @@ describe('a hundred thousand dead letters', () => {
     const deep = new URL(page.url());
     deep.searchParams.set('after', `${(0x1000 + lettersCount - 10).toString(16).padStart(16, '0')}.00000000`);
     await page.goto(deep.href);
-    await pages.getByText('10 of 100,000, further on').waitFor();
+    await pages.getByText('10 of 100,000, on a later page').waitFor();
     took.deep = await tookMs(page, '/dead-letters?');
     await page.screenshot({ path: join(pictures, 'hundred-thousand.png') });
     expect(errors).toEqual([]);
@@ -305,7 +305,7 @@ describe('a hundred thousand dead letters', () => {
       const before = await list.boundingBox();
       listed.resolve();
       await known.waitFor();
-      await page.getByText(/different values? there/).waitFor();
+      await page.getByText(/value there: /).waitFor();
       expect(await list.boundingBox()).toEqual(before);
     },
   );

@@ -106,7 +106,8 @@ function Proof({ report: { audit, open, at } }: { report: Standing }) {
         <div>
           <dt>Compared</dt>
           <dd>
-            {count(audit.events)} rows, {counted(audit.records, 'record')}, {counted(audit.windows, 'window')}
+            {counted(audit.events, 'row')}, {counted(audit.records, 'record')},{' '}
+            {counted(audit.windows, 'window')}
           </dd>
         </div>
         <div>

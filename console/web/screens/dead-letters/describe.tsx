@@ -5,7 +5,7 @@ import type { RefusedGroup } from '../../../../relay/operations/dead-letters/ref
 import type { Closed } from '../../../../relay/operations/dead-letters/resubmit-discard.ts';
 import type { ManyUndone } from '../../../../relay/operations/dead-letters/undo-many.ts';
 import { api, ask } from '../../data/api.ts';
-import { count, counted } from '../../data/format.ts';
+import { agree, count, counted } from '../../data/format.ts';
 import { Act } from '../../parts/act.tsx';
 import type { JobView } from '../../parts/job.tsx';
 import { NextStep } from './outlook.tsx';
@@ -67,16 +67,16 @@ function FixResult({
         <b>
           {count(fixed)} of {count(seen)}
         </b>{' '}
-        were fixed.
+        {agree(fixed, 'was', 'were')} fixed.
         {unchanged > 0 && ` The patch changes nothing in ${count(unchanged)}.`}
         {conflicts > 0 &&
-          ` ${counted(conflicts, 'dead letter')} changed or closed by somebody else in the meantime ${conflicts === 1 ? 'was' : 'were'} left as ${conflicts === 1 ? 'it is' : 'they are'}.`}
+          ` ${counted(conflicts, 'dead letter')} changed or closed by somebody else in the meantime ${agree(conflicts, 'was left as it is', 'were left as they are')}.`}
       </p>
       {!isComplete && <Incomplete seen={seen} />}
       <Reasons refused={refused} title="Not stored, because the relay would still refuse" />
       {fixed > 0 && (
         <>
-          <p>They keep their place in this list until they are published.</p>
+          <p>{fixed === 1 ? 'It keeps its' : 'They keep their'} place in this list until published.</p>
           <NextStep selected={selected} />
           <div>
             <Act
@@ -104,8 +104,13 @@ function UndoResult({ undone: { seen, undone, left, isComplete } }: { undone: Ma
         <b>
           {count(undone)} of {count(seen)}
         </b>{' '}
-        were undone: they have their earlier payloads.
-        {left > 0 && ` ${count(left)} were closed, fixed again or released since, and stay as they are.`}
+        {agree(
+          undone,
+          'was undone: it has its earlier payload.',
+          'were undone: they have their earlier payloads.',
+        )}
+        {left > 0 &&
+          ` ${count(left)} ${agree(left, 'was closed, fixed again or released since, and stays as it is', 'were closed, fixed again or released since, and stay as they are')}.`}
       </p>
       {!isComplete && <Incomplete seen={seen} />}
     </>
@@ -123,29 +128,36 @@ function ClosedResult({ closed, isResubmission }: { closed: Closed; isResubmissi
         <b>
           {count(done)} of {count(open)}
         </b>{' '}
+        {agree(done, 'was', 'were')}{' '}
         {isResubmission
-          ? 'were resubmitted. The relay publishes them now; what it refuses again comes back as a new dead letter.'
-          : 'were discarded.'}{' '}
+          ? `resubmitted. The relay publishes ${agree(done, 'it', 'them')} now; what it refuses again comes back as a new dead letter.`
+          : 'discarded.'}{' '}
         {isResubmission && done > 0 && <Link href="/audit">Verify that every event is published once</Link>}
       </p>
       <ul className="reasons">
         {unsettled > 0 && (
           <li>
-            {count(unsettled)} are not settled yet: a running relay settles them within seconds. Try again
-            then.
+            {count(unsettled)} {agree(unsettled, 'is', 'are')} not settled yet: a running relay does that
+            within seconds. Try again then.
           </li>
         )}
         {isResubmission && ofParkedKeys > 0 && (
           <li>
-            {count(ofParkedKeys)} belong to parked keys. <Link href="/parked-keys">Release the keys</Link>{' '}
-            instead, which keeps their order.
+            {count(ofParkedKeys)} {agree(ofParkedKeys, 'belongs', 'belong')} to parked keys.{' '}
+            <Link href="/parked-keys">Release the keys</Link> instead, which keeps their order.
           </li>
         )}
         {isResubmission && leftOut > 0 && (
-          <li>{count(leftOut)} lack their payload or headers, because the row is too large.</li>
+          <li>
+            {count(leftOut)} {agree(leftOut, 'lacks its', 'lack their')} payload or headers, because the row
+            is too large. Discard {agree(leftOut, 'it', 'them')}, and write{' '}
+            {agree(leftOut, 'the event', 'the events')} again.
+          </li>
         )}
         {isResubmission && withoutId > 0 && (
-          <li>{count(withoutId)} have no event id: they can only be discarded.</li>
+          <li>
+            {count(withoutId)} {agree(withoutId, 'has', 'have')} no event id, and can only be discarded.
+          </li>
         )}
         {notAccepted.slice(0, namedMax).map(({ position, why }) => (
           <li key={position}>
@@ -156,9 +168,16 @@ function ClosedResult({ closed, isResubmission }: { closed: Closed; isResubmissi
           </li>
         ))}
         {notAccepted.length > namedMax && (
-          <li>{count(notAccepted.length - namedMax)} more stay open for the like.</li>
+          <li>
+            {count(notAccepted.length - namedMax)} more{' '}
+            {agree(notAccepted.length - namedMax, 'stays', 'stay')} open for such reasons.
+          </li>
         )}
-        {beingReleased > 0 && <li>{count(beingReleased)} are being released.</li>}
+        {beingReleased > 0 && (
+          <li>
+            {count(beingReleased)} {agree(beingReleased, 'is', 'are')} being released.
+          </li>
+        )}
       </ul>
     </>
   );

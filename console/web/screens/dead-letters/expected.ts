@@ -18,7 +18,7 @@ export function expectedLines(letters: readonly Seen[]): string[] {
   lines.push('The last one came 10 min 10 s ago.');
   const values = new Set(letters.flatMap(({ there }) => (there.state === 'value' ? [there.text] : [])));
   const texts = [...values].slice(0, valuesMax).map((text) => `${text.slice(0, charactersMax)} in 1,000`);
-  if (texts.length > 0) lines.push(`10 different values there: ${texts.join(', ')}, and others.`);
+  if (texts.length > 0) lines.push(`10 values there: ${texts.join(', ')}, and others.`);
   if (letters.some(({ isOfParkedKey }) => isOfParkedKey))
     lines.push(
       '1,000 belong to parked keys, whose later events wait behind them: fix them here, then release the keys, which publishes both in order. Resubmit leaves them out.',

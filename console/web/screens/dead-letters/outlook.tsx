@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { api, ask } from '../../data/api.ts';
-import { count, counted } from '../../data/format.ts';
+import { agree, count, counted } from '../../data/format.ts';
 import { Ago, QueryFailure } from '../../parts/basics.tsx';
 import { Expected, Room } from '../../parts/room.tsx';
 import { CountedValues } from './counted-values.tsx';
@@ -82,7 +82,7 @@ function Values({ of: outlook }: { of: Outlook }) {
   return (
     <li>
       {payloadView === 'full'
-        ? `${isMore ? 'More than ' : ''}${counted(different, 'different value')} there: `
+        ? `${isMore ? 'More than ' : ''}${counted(different, 'value')} there: `
         : 'There, without the values themselves: '}
       <CountedValues values={top} hasOthers={isMore || different > top.length} />.
       {values.withoutOne > 0 && ` Nothing there in ${count(values.withoutOne)}.`}
@@ -98,8 +98,8 @@ function Behind({ of: { behind } }: { of: Outlook }) {
   return (
     <li>
       {isMore ? 'More than ' : ''}
-      {counted(events, 'event')} of {counted(keys, 'key')} {events === 1 && !isMore ? 'waits' : 'wait'} behind
-      them. The relay has not judged these yet: it may refuse some of them, too.
+      {counted(events, 'event')} of {counted(keys, 'key')} {isMore ? 'wait' : agree(events, 'waits', 'wait')}{' '}
+      behind them. The relay has not judged these yet: it may refuse some of them, too.
     </li>
   );
 }
@@ -111,26 +111,26 @@ function Waits({ of: outlook, selected }: { of: Outlook; selected: Selected | nu
     <>
       {release > 0 && (
         <li>
-          <b>{count(release)}</b> {release === 1 ? 'waits' : 'wait'} for the release of{' '}
-          {release === 1 ? 'its key' : 'their keys'}.{' '}
+          <b>{count(release)}</b>{' '}
+          {agree(release, 'waits for the release of its key', 'wait for the release of their keys')}.{' '}
           {selected !== null && <Link href={parkedKeysPath(selected)}>Release these keys</Link>}
         </li>
       )}
       {resume > 0 && (
         <li>
-          <b>{count(resume)}</b> {resume === 1 ? 'waits' : 'wait'} until the topic is resumed.{' '}
+          <b>{count(resume)}</b> {agree(resume, 'waits', 'wait')} until the topic is resumed.{' '}
           <Link href="/settings">Resume the topic</Link>
         </li>
       )}
       {resubmit > 0 && (
         <li>
-          <b>{count(resubmit)}</b> {resubmit === 1 ? 'is' : 'are'} fixed. Next: resubmit{' '}
-          {resubmit === 1 ? 'it' : 'them'}.
+          <b>{count(resubmit)}</b>{' '}
+          {agree(resubmit, 'is fixed. Next: resubmit it', 'are fixed. Next: resubmit them')}.
         </li>
       )}
       {underWay > 0 && (
         <li>
-          <b>{count(underWay)}</b> {underWay === 1 ? 'is' : 'are'} being released.
+          <b>{count(underWay)}</b> {agree(underWay, 'is', 'are')} being released.
         </li>
       )}
     </>

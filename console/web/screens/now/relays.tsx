@@ -22,7 +22,7 @@ export function Relays({ relays, sampled }: { relays: readonly KnownRelay[]; sam
                 <th>Since</th>
                 <th className="number">Events/s</th>
                 <th className="number">Oldest unpublished</th>
-                <th className="number">CPU</th>
+                <th className="number">CPU, of a core</th>
                 <th className="number">Memory</th>
                 <th>Version</th>
               </tr>

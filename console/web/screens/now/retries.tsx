@@ -4,6 +4,10 @@ import type { Sampled } from '../../../server/live/sampler.ts';
 import { figure } from '../../data/format.ts';
 import { Ago, Card, FaultText } from '../../parts/basics.tsx';
 
+/** Two samples tell the rate. */
+const attemptsText = (perMinute: number | null) =>
+  perMinute === null ? '' : `, ${figure(perMinute)} attempts a minute`;
+
 export function Retries({ relays, sampled }: { relays: readonly KnownRelay[]; sampled: Sampled | null }) {
   const failing = relays.flatMap(({ instance, isGone, facts: { error } }) =>
     error === null || error.isOver || isGone ? [] : [{ instance, error }],
@@ -22,7 +26,8 @@ export function Retries({ relays, sampled }: { relays: readonly KnownRelay[]; sa
               <FaultText fault={error} />
             </p>
             <p className="quiet">
-              {instance}, first <Ago at={error.since} />, {figure(perMinute(instance))} attempts a minute
+              {instance}, first <Ago at={error.since} />
+              {attemptsText(perMinute(instance))}
             </p>
           </li>
         ))}
