@@ -1,4 +1,5 @@
 /** The details of an action, which the audit trail keeps as JSON, for people. Pure. No number loses a digit. */
+import { localTime } from '../../data/format.ts';
 import { isJson, tokensOf } from '../../parts/json-text.ts';
 
 /** As the trail has it, but for what a person may take for something else: an undo is in it as a change of the payload too. */
@@ -18,7 +19,7 @@ export function limitText(text: string): string | undefined {
   return events === undefined || bytes === undefined ? undefined : `${events}, ${bytes}`;
 }
 
-/** @param text an object, whose values are shown as they are; anything else stays what it is */
+/** @param text an object, whose values are shown as they are, times in the zone of the viewer; anything else stays what it is */
 export function detailsText(text: string): string {
   if (!isJson(text) || !text.trimStart().startsWith('{')) return text;
   const parts: string[] = [];
@@ -33,4 +34,11 @@ export function detailsText(text: string): string {
   return parts.join(', ');
 }
 
-const wordOf = (token: string) => (token.startsWith('"') ? (JSON.parse(token) as string) : token);
+const time = /^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:?\d\d)$/;
+
+function wordOf(token: string): string {
+  if (token === 'null') return 'none';
+  if (!token.startsWith('"')) return token;
+  const word = JSON.parse(token) as string;
+  return time.test(word) ? localTime(word) : word;
+}

@@ -14,6 +14,7 @@ import { Words } from '../../parts/words.tsx';
 import { ActionsCard, useActions } from './actions.tsx';
 import { ControlCard } from './control.tsx';
 import { type Chosen, chosenSettings, sectionsOf } from './filter-settings.ts';
+import { inWords } from './in-words.ts';
 import './settings.css';
 
 type Setting = InferResponseType<typeof api.settings.$get, 200>['settings'][number];
@@ -180,6 +181,7 @@ function SettingRow({ setting }: { setting: Setting }) {
             <Visible text={value} max={400} />
           </code>
         )}{' '}
+        {inWords(key, value) !== null && <span className="quiet">{inWords(key, value)} </span>}
         {!isDefault && source !== 'not set' && <Badge tone="accent">from {source}</Badge>}
       </dd>
       <dd className="about">

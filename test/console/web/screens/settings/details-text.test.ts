@@ -1,9 +1,14 @@
 import { expect, test } from 'vitest';
+import { localTime } from '../../../../../console/web/data/format.ts';
 import { detailsText, limitText } from '../../../../../console/web/screens/settings/details-text.ts';
 
 test.each([
   ['{}', ''],
-  ['{"mode": "hold", "endsAt": null}', 'mode: hold, endsAt: null'],
+  ['{"mode": "hold", "endsAt": null}', 'mode: hold, endsAt: none'],
+  [
+    '{"mode": "hold", "endsAt": "2026-11-29T02:50:34.954085+00:00"}',
+    `mode: hold, endsAt: ${localTime('2026-11-29T02:50:34.954Z')}`,
+  ],
   [
     '{"eventsPerSecond": 9007199254740993, "note": "a, \\"b\\""}',
     'eventsPerSecond: 9007199254740993, note: a, "b"',
