@@ -109,6 +109,9 @@ function ReportView({ report }: { report: Report }) {
             </ul>
           </details>
         ))}
+      {kinds.some(([, { count: each }]) => each > 0) && (
+        <p className="quiet">Each id leads to what is known of the event, and what to do.</p>
+      )}
       {unjudgedKinds.length > 0 && <UnjudgedTable kinds={unjudgedKinds} />}
       {!report.knowsCompacted && (
         <p className="quiet">

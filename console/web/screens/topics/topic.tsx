@@ -21,6 +21,7 @@ import { Heading } from '../../parts/heading.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
 import { useOpening } from '../../parts/opening.ts';
 import { Visible } from '../../parts/visible.tsx';
+import { queryOf, selectionOfGroup } from '../dead-letters/selection.ts';
 import { limitLines } from './limits.ts';
 import { sizesUnknown, Unreached } from './list.tsx';
 import { isWhole, partitionLines, skewOf, type TopicRates, topicRates } from './rates.ts';
@@ -126,7 +127,9 @@ export function TopicPage({ topic }: { topic: string }) {
             )}
             {seen.durability.status !== 'ok' && (
               <p>
-                <Badge tone="warn">not safe</Badge> {seen.durability.message}. {seen.durability.fix}
+                <Badge tone="warn">not safe</Badge> It has {counted(seen.replicas, 'replica')}, and
+                min.insync.replicas is {seen.settings?.minInsyncReplicas ?? 'not known'}.{' '}
+                {seen.durability.fix}
               </p>
             )}
           </>
@@ -374,10 +377,15 @@ function Letters({ topic }: { topic: string }) {
       {letters.data !== undefined && letters.data.total > 0 && (
         <>
           <ul className="plain-list">
-            {letters.data.groups.slice(0, 5).map(({ code, type, path, count: each }) => (
-              <li key={`${code} ${type} ${path}`}>
+            {letters.data.groups.slice(0, 5).map(({ code, type, path, count: each, ...group }) => (
+              <li key={`${code} ${type} ${path} ${group.aggregatetype}`}>
                 <span>
-                  <code>{code}</code> <Visible text={type ?? ''} /> {path !== null && <code>{path}</code>}
+                  <Link
+                    href={`/dead-letters/list?${queryOf(selectionOfGroup({ ...group, code, type, path, count: each }, 'open'))}`}
+                  >
+                    {code}
+                  </Link>{' '}
+                  <Visible text={type ?? ''} /> {path !== null && <code>{path}</code>}
                 </span>
                 <b>{count(each)}</b>
               </li>
