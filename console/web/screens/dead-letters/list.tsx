@@ -129,6 +129,12 @@ export function LetterList() {
         {status === 'parked' && total > 0 && advice !== null && <p className="quiet">{advice}</p>}
         {status === 'open' && total > 0 && (
           <>
+            <OutlookLines
+              of={outlook}
+              selected={selected}
+              advice={advice}
+              expected={expectedLines(letters)}
+            />
             <Actions>
               <Link className="button plain" href={`/dead-letters/patch?${queryOf(some)}`}>
                 Patch…
@@ -136,12 +142,6 @@ export function LetterList() {
               <ResubmitAct {...about} why={isAllParked ? parkedWhy : null} />
               <DiscardAct {...about} />
             </Actions>
-            <OutlookLines
-              of={outlook}
-              selected={selected}
-              advice={advice}
-              expected={expectedLines(letters)}
-            />
             <TryNow selected={some} isDetailed />
           </>
         )}
