@@ -4,9 +4,9 @@ import type { Sampled } from '../../../server/live/sampler.ts';
 import { figure } from '../../data/format.ts';
 import { Ago, Card, FaultText } from '../../parts/basics.tsx';
 
-/** Two samples tell the rate. */
+/** Of slow attempts none falls between two samples, mostly: that is no rate of 0. */
 const attemptsText = (perMinute: number | null) =>
-  perMinute === null ? '' : `, ${figure(perMinute)} attempts a minute`;
+  perMinute === null || perMinute === 0 ? '' : `, ${figure(perMinute)} attempts a minute`;
 
 export function Retries({ relays, sampled }: { relays: readonly KnownRelay[]; sampled: Sampled | null }) {
   const failing = relays.flatMap(({ instance, isGone, facts: { error } }) =>
