@@ -166,6 +166,7 @@ describe('a visitor', () => {
 
 describe('behind a reverse proxy that names the person, the console', () => {
   const prefix = '/tools/outbox/';
+  const grafana = 'https://grafana.example/d/relay';
   let served: ConsoleProcess;
 
   beforeAll(async () => {
@@ -177,6 +178,7 @@ describe('behind a reverse proxy that names the person, the console', () => {
           CONSOLE_PATH_PREFIX: prefix,
           CONSOLE_USER_HEADER: 'X-Forwarded-User',
           CONSOLE_OPERATORS: 'anna',
+          CONSOLE_GRAFANA_URL: grafana,
         }),
       },
     });
@@ -194,6 +196,8 @@ describe('behind a reverse proxy that names the person, the console', () => {
     const { page, errors } = tab;
     await page.goto(`${proxy.url}/dead-letters/list?keys=key+7`);
     await page.getByText('anna · may act').waitFor();
+    const screens = page.getByRole('navigation', { name: 'Screens' });
+    expect(await screens.getByRole('link', { name: 'Grafana' }).getAttribute('href')).toBe(grafana);
     const rows = page.locator('main table tbody tr');
     await rows.first().waitFor();
     await rows.first().getByRole('link').click();
@@ -203,7 +207,7 @@ describe('behind a reverse proxy that names the person, the console', () => {
     await page.reload();
     await page.getByRole('textbox', { name: 'Payload' }).waitFor();
     const opened = page.waitForResponse((answer) => answer.url() === `${proxy.url}/api/live`);
-    await page.getByRole('navigation', { name: 'Screens' }).getByRole('link', { name: 'Settings' }).click();
+    await screens.getByRole('link', { name: 'Settings' }).click();
     await page.reload();
     await opened;
     await page.getByRole('button', { name: 'Pause' }).click();
