@@ -24,17 +24,23 @@ export function bytes(value: number | null | undefined): string {
   return `${unit === 0 ? whole.format(rest) : fine.format(rest)} ${units[unit]}`;
 }
 
-export const milliseconds = (value: number | null | undefined): string =>
-  value == null ? unknown : value >= 1_000 ? seconds(value / 1_000) : `${fine.format(value)} ms`;
+const minute = [60, 'min'] as const;
+const coarse = [[86_400, 'd'], [3_600, 'h'], minute] as const;
 
-export function seconds(value: number | null | undefined): string {
-  if (value == null) return unknown;
-  if (value < 60) return `${fine.format(value)} s`;
-  const steps = [
-    [86_400, 'd'],
-    [3_600, 'h'],
-    [60, 'min'],
-  ] as const;
+/** A measured time: of a few minutes the seconds count. */
+export const milliseconds = (value: number | null | undefined): string =>
+  value == null
+    ? unknown
+    : value >= 1_000
+      ? duration(value / 1_000, [...coarse, [1, 's']])
+      : `${fine.format(value)} ms`;
+
+/** An age, or how long something will take: in whole minutes, once it is one. */
+export const seconds = (value: number | null | undefined): string =>
+  value == null ? unknown : duration(value, coarse);
+
+function duration(value: number, steps: readonly (readonly [size: number, unit: string])[]): string {
+  if (value < minute[0]) return `${fine.format(value)} s`;
   const index = steps.findIndex(([size]) => value >= size);
   const [size, unit] = steps[index]!;
   const next = steps[index + 1];
