@@ -5,7 +5,7 @@ import 'uplot/dist/uPlot.min.css';
 import './chart.css';
 import { byServer } from '../data/clock.ts';
 import { localTime } from '../data/format.ts';
-import { incrementsOf, nearest } from './ticks.ts';
+import { incrementsOf, nearest, type Unit } from './ticks.ts';
 
 export type Line = {
   readonly label: string;
@@ -22,7 +22,7 @@ export type ChartProps = {
   readonly lines: readonly Line[];
   readonly format: (value: number | null) => string;
   /** Lines of the axis stand at round values of it. */
-  readonly unit?: 'bytes' | 'number';
+  readonly unit?: Unit;
   /** At most of the time axis, in seconds. It ends now, and begins where something is known. */
   readonly spanSeconds: number;
   /** What is said in place of lines where there is no value. */

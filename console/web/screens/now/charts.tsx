@@ -38,6 +38,7 @@ export function Charts() {
           { label: 'p99', values: series.latencyP99Ms, color: '--chart-2' },
         ],
         format: milliseconds,
+        unit: 'milliseconds' as const,
         nothing: isAsked
           ? 'Nothing was published, or it took longer than the relay measures (some minutes).'
           : nothing,
@@ -46,6 +47,7 @@ export function Charts() {
         title: 'Oldest unpublished event',
         lines: [{ label: 'age', values: series.lagMs, color: '--chart-1' }],
         format: milliseconds,
+        unit: 'milliseconds' as const,
         nothing,
       },
       {
