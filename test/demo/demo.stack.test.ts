@@ -54,21 +54,56 @@ test('nothing is lost, duplicated, leaked or out of order while the relay is kil
   expect(await foldersLeft(demo)).toEqual([]);
 });
 
-test('Ctrl-C ends it early with the summary of what was done, and leaves nothing behind', {
+test('its console shows both relays; Ctrl-C ends all early with the summary of what was done, and leaves nothing behind', {
   timeout: timeoutMs,
 }, async () => {
-  const demo = startDemo('--seconds', '600', '--rate', '100');
-  let output = '';
-  let isAsked = false;
+  const demo = startDemo('--seconds', '600', '--rate', '100', '--console');
+  const printed = new Output(demo);
+  const [, url, token] = await printed.match(/the console: (\S+)\/#token=(\S+)/);
+  await untilConsoleShows(url!, token!, ['"state":"streaming"', '"state":"standby"']);
   // The first line of figures: by then the load is on.
-  demo.stdout!.on('data', (chunk) => {
-    output += chunk;
-    if (!isAsked && /\d+ s of 600 s/.test(output)) isAsked = demo.kill('SIGINT'); // a second one would not wait
-  });
-  const [code] = await once(demo, 'close');
+  await printed.match(/\d+ s of 600 s/);
+  const closed = once(demo, 'close');
+  demo.kill('SIGINT'); // a second one would not wait
+  const [code] = await closed;
 
-  expect(output).toMatch(/^ {2}missing +0 /m);
-  expect(output).toMatch(/^ {2}published +\d+ /m);
+  expect(printed.text).toMatch(/^ {2}missing +0 /m);
+  expect(printed.text).toMatch(/^ {2}published +\d+ /m);
   expect(code).toBe(0);
   expect(await foldersLeft(demo)).toEqual([]);
 });
+
+class Output {
+  text = '';
+  readonly #demo: ChildProcess;
+
+  constructor(demo: ChildProcess) {
+    this.#demo = demo;
+    demo.stdout!.on('data', (chunk) => {
+      this.text += chunk;
+    });
+  }
+
+  async match(pattern: RegExp): Promise<RegExpMatchArray> {
+    for (;;) {
+      const found = this.text.match(pattern);
+      if (found !== null) return found;
+      await once(this.#demo.stdout!, 'data');
+    }
+  }
+}
+
+/** As a page does: signs in, and listens. */
+async function untilConsoleShows(url: string, token: string, states: readonly string[]): Promise<void> {
+  const headers = { 'content-type': 'application/json', origin: url };
+  const body = JSON.stringify({ token, person: 'anna' });
+  const signedIn = await fetch(`${url}/api/session`, { method: 'POST', headers, body });
+  const [cookie] = signedIn.headers.getSetCookie()[0]!.split(';');
+  const live = await fetch(`${url}/api/live`, { headers: { cookie: cookie! } });
+  let said = '';
+  for await (const chunk of live.body!.pipeThrough(new TextDecoderStream())) {
+    said += chunk;
+    if (states.every((state) => said.includes(state))) return;
+  }
+  throw new Error(`the console ended with ${said.slice(-500)}`);
+}
