@@ -1,6 +1,6 @@
 /** The frame of every screen: who is signed in, where one can go, and whether what is shown is up to date. */
 import { useQuery } from '@tanstack/react-query';
-import { lazy, type ReactNode, Suspense, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { type ReactNode, Suspense, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { Link, Redirect, Route, Switch, useLocation } from 'wouter';
 import { ApiFault } from './data/api.ts';
 import { useNow } from './data/clock.ts';
@@ -13,20 +13,29 @@ import { visit } from './data/visit.ts';
 import icon from './icon.svg';
 import { Ago, Badge, Failure, Loading } from './parts/basics.tsx';
 import { useKeptFocus } from './parts/kept-focus.ts';
+import { later } from './parts/later.tsx';
 import { Words } from './parts/words.tsx';
 import { screens } from './screens/screens.ts';
 import { SignIn, SignOut } from './screens/sign-in.tsx';
 
-const loaded = screens.map(({ load, ...screen }) => ({ ...screen, Screen: lazy(load) }));
+const loaded = screens.map(({ load, ...screen }) => ({ ...screen, Screen: later(load) }));
 
 /** The code of the first screen comes beside the answer who is signed in, and not after it. */
-export function loadFirst(path: string): void {
-  // What fails fails again where the screen is drawn, and is said there.
-  screens
-    .find((screen) => isAt(path, screen.path))
-    ?.load()
-    .catch(() => {});
+export const loadFirst = (path: string): void =>
+  void loaded.find((screen) => isAt(path, screen.path))?.Screen.preload();
+
+/** Then that of the others, so that each opens at once. A page that nobody sees asks for nothing. */
+function useOthers(): void {
+  useEffect(() => {
+    const timer = setTimeout(async () => {
+      for (const { Screen } of loaded) if (!document.hidden) await Screen.preload();
+    }, othersAfterMs);
+    return () => clearTimeout(timer);
+  }, []);
 }
+
+/** By then the first screen has asked for what it shows. */
+const othersAfterMs = 1_000;
 
 export function App() {
   const me = useQuery(meQuery);
@@ -61,6 +70,7 @@ function Frame({ person, role, via, slotName, version, grafanaUrl }: FrameProps)
   const [path, navigate] = useLocation();
   useShortcuts(navigate);
   useKeptFocus();
+  useOthers();
   useScroll(path);
   const current = loaded.find((screen) => isAt(path, screen.path));
   useTitle('slot', slotName);

@@ -1,7 +1,8 @@
 /** JSON to read or edit, with a place marked. The editor itself is loaded when it is needed. */
-import { lazy, Suspense } from 'react';
+import { Suspense } from 'react';
 import type { PathToken } from '../../../relay/operations/dead-letters/letter-path.ts';
 import { Waiting } from './basics.tsx';
+import { later } from './later.tsx';
 
 export type JsonEditorProps = {
   readonly label: string;
@@ -14,7 +15,10 @@ export type JsonEditorProps = {
   readonly isInvalid?: boolean;
 };
 
-const View = lazy(() => import('./json-editor-view.tsx'));
+const View = later(() => import('./json-editor-view.tsx'));
+
+/** For a page whose next step shows one. */
+export const preloadEditor = (): void => void View.preload();
 
 /** Of a line, and the most that is shown without scrolling, as the style sheet has them. */
 const [linePx, maxPx] = [18, 520];

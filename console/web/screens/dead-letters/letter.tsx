@@ -1,5 +1,6 @@
 /** One dead letter: what happened, what it holds beside its schema, who did what, and repairing it. */
 import { useQuery } from '@tanstack/react-query';
+import { useEffect } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { bytes } from '../../data/format.ts';
@@ -19,7 +20,7 @@ import {
 } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { JobCard } from '../../parts/job.tsx';
-import { JsonEditor } from '../../parts/json-editor.tsx';
+import { JsonEditor, preloadEditor } from '../../parts/json-editor.tsx';
 import { pretty } from '../../parts/json-text.ts';
 import { useListKeys } from '../../parts/list-keys.ts';
 import { Visible } from '../../parts/visible.tsx';
@@ -45,6 +46,8 @@ const tones: Readonly<Record<string, Tone>> = {
 export function LetterPage({ position }: { position: string }) {
   const [query, setQuery] = useSearchParams();
   const shown = useQuery({ queryKey: ['dead-letters', 'one', position], queryFn: () => read(position) });
+  // Beside the answer.
+  useEffect(preloadEditor, []);
   const isEditing = query.has('edit');
   const list =
     lastList() ?? `/dead-letters/list?${queryOf({ codes: shown.data ? [shown.data.letter.code] : [] })}`;

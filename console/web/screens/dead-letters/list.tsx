@@ -8,6 +8,7 @@ import { Badge, Empty, Loading, QueryFailure, Scroll, Time } from '../../parts/b
 import { FilterBar, type FilterField } from '../../parts/filter-bar.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { JobCard } from '../../parts/job.tsx';
+import { preloadEditor } from '../../parts/json-editor.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
 import { useOpening } from '../../parts/opening.ts';
 import { Pager } from '../../parts/pager.tsx';
@@ -67,6 +68,11 @@ export function LetterList() {
     queryFn: () => read(selected, after),
     placeholderData: keepPreviousData,
   });
+  const isListed = page.data !== undefined;
+  // Somebody opens one of them next.
+  useEffect(() => {
+    if (isListed) preloadEditor();
+  }, [isListed]);
   useListKeys({ up: `/dead-letters?statuses=${status}`, isReady: page.data !== undefined });
   const go = (next: Selected, more: Readonly<Record<string, string>> = {}) => {
     setPicked(new Set());

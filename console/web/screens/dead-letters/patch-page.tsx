@@ -1,6 +1,6 @@
 /** One patch for many dead letters: written in a form or as text, previewed, tried on all, then stored. */
 import { useMutation } from '@tanstack/react-query';
-import { lazy, Suspense, useCallback, useState } from 'react';
+import { Suspense, useCallback, useState } from 'react';
 import { useLocation, useSearchParams } from 'wouter';
 import type { Trial } from '../../../../relay/operations/dead-letters/fix-many.ts';
 import { api, ask } from '../../data/api.ts';
@@ -9,6 +9,7 @@ import { Act } from '../../parts/act.tsx';
 import { Badge, Button, Card, Empty, Failure, Loading, type Tone, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { JobCard, type JobView } from '../../parts/job.tsx';
+import { later } from '../../parts/later.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
 import { patchFault, type Step, writePatch } from '../../parts/patch.ts';
 import { Visible } from '../../parts/visible.tsx';
@@ -19,7 +20,7 @@ import { StepForm } from './patch-steps.tsx';
 import { SameValues, warnedOf } from './same-values.tsx';
 import { conditionsOf, queryOf, type Selected, selectionFrom } from './selection.ts';
 
-const Diff = lazy(() => import('../../parts/diff.tsx'));
+const Diff = later(() => import('../../parts/diff.tsx'));
 
 const previewLetters = 5;
 

@@ -1,5 +1,5 @@
 /** The payload beside its schema, with the failing path marked in both; and editing it. */
-import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react';
+import { Suspense, useEffect, useMemo, useRef, useState } from 'react';
 import { tokensOfPath } from '../../../../relay/operations/dead-letters/letter-path.ts';
 import { api, ask, faultOf } from '../../data/api.ts';
 import { counted } from '../../data/format.ts';
@@ -8,11 +8,12 @@ import { Act } from '../../parts/act.tsx';
 import { Badge, Button, Card, Empty, Failure, Waiting } from '../../parts/basics.tsx';
 import { JsonEditor } from '../../parts/json-editor.tsx';
 import { compact, isJson, pretty } from '../../parts/json-text.ts';
+import { later } from '../../parts/later.tsx';
 import { schemaPlace } from '../../parts/schema-path.ts';
 import { Words } from '../../parts/words.tsx';
 import type { Shown } from './letter.tsx';
 
-const Diff = lazy(() => import('../../parts/diff.tsx'));
+const Diff = later(() => import('../../parts/diff.tsx'));
 
 type Verdict = { ok: boolean; code: string | null; path: string | null; message: string };
 

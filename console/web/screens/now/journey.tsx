@@ -27,7 +27,7 @@ export function Journey({ figures }: { figures: Figures | null }) {
       <ol className="journey">
         <li className="end">Postgres</li>
         {known.map(({ label, what, ms }) => (
-          <li key={label} title={what}>
+          <li key={label}>
             <span className="part">
               <span>{label}</span> <b>{milliseconds(ms)}</b>
             </span>

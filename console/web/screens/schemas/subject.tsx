@@ -1,6 +1,6 @@
 /** One subject: its versions, and what changed between two of them. */
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
-import { lazy, Suspense } from 'react';
+import { Suspense } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { counted } from '../../data/format.ts';
@@ -8,12 +8,13 @@ import { Badge, Card, Empty, Loading, QueryFailure, Scroll, Waiting } from '../.
 import { Heading } from '../../parts/heading.tsx';
 import { JsonEditor } from '../../parts/json-editor.tsx';
 import { pretty } from '../../parts/json-text.ts';
+import { later } from '../../parts/later.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
 import { Visible } from '../../parts/visible.tsx';
 import { Findings } from './findings.tsx';
 import { verdictOf } from './verdict.ts';
 
-const Diff = lazy(() => import('../../parts/diff.tsx'));
+const Diff = later(() => import('../../parts/diff.tsx'));
 
 export function SubjectPage({ subject }: { subject: string }) {
   const [search, setSearch] = useSearchParams();
