@@ -26,7 +26,7 @@ export function Room({
   // After each change of what it holds.
   useLayoutEffect(() => {
     const room = ref.current!;
-    if (isWaiting) setHeightPx(room.offsetHeight);
+    if (isWaiting) setHeightPx(room.getBoundingClientRect().height);
     // A line that is a pixel too high is not cut.
     else setIsCut(isLimited && room.scrollHeight > room.clientHeight + 1);
   });
