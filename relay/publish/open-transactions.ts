@@ -58,6 +58,8 @@ export class OpenTransactions {
   #leaders = new Map<string, number>();
   /** What ended the last look at a part of the partitions. */
   #failure: unknown;
+  /** A request failed: its connection may hold half an answer, and is not used again. */
+  #isBroken = false;
 
   constructor(kafka: Kafka, options: OpenTransactionsOptions) {
     this.#kafka = kafka;
@@ -72,13 +74,14 @@ export class OpenTransactions {
   /** @throws the client's errors if no broker answers */
   async look(): Promise<LookedAt[]> {
     this.#failure = undefined;
+    this.#isBroken = false;
     this.#wire ??= await this.#connect();
     try {
       const { topicMetadata } = await this.#askMetadata();
       const places = partitionsOf(topicMetadata, this.#topics);
       this.#leaders = new Map(places.map((each) => [nameOf(each), each.leader]));
       const ends = await this.#askEnds(places);
-      if (this.#failure !== undefined) await this.close();
+      if (this.#isBroken) await this.close();
       return places.map(({ topic, partition }) => ({
         topic,
         partition,
@@ -155,6 +158,7 @@ export class OpenTransactions {
         return await this.#open.send(await this.#open.broker(nodeId), request, decodeMetadata);
       } catch (error) {
         failure = error;
+        this.#isBroken = true;
       }
     throw failure;
   }
@@ -177,7 +181,10 @@ export class OpenTransactions {
       }
     });
     for (const result of await Promise.allSettled(asked))
-      if (result.status === 'rejected') this.#failure ??= result.reason;
+      if (result.status === 'rejected') {
+        this.#failure ??= result.reason;
+        this.#isBroken = true;
+      }
     if (found.size === 0 && this.#failure !== undefined) throw this.#failure;
     return found;
   }

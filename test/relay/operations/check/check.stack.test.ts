@@ -4,6 +4,7 @@ import { check } from '../../../../relay/operations/check/check.ts';
 import type { Finding } from '../../../../relay/operations/check/finding.ts';
 import { readSchemaFiles } from '../../../../relay/operations/schemas/files.ts';
 import { ensureProgressTopic } from '../../../../relay/publish/progress-topic.ts';
+import { mayLoseMarkers } from '../../../../relay/publish/transaction-protocol.ts';
 import { startPostgres } from '../../../../stack/postgres.ts';
 import { createDatabase } from '../../../support/database.ts';
 import { createTopics, kafkaClient, withAdmin } from '../../../support/kafka.ts';
@@ -290,6 +291,8 @@ describe('on a database that is ready', () => {
       expect(found).toContainEqual(
         expect.objectContaining({ name, status: 'warn', message: expect.stringContaining(topic) }),
       );
+    const { fix } = found.find(({ name }) => name === 'event topics')!;
+    expect(/This cluster runs Kafka 4\.3/.test(fix ?? '')).toBe(await mayLoseMarkers(await kafkaClient()));
     expect(found).toContainEqual(
       expect.objectContaining({
         name: 'new topics',
