@@ -3000,6 +3000,16 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/publish/standing-partitions.test.ts'],
   },
   {
+    name: "a hanging transaction is called somebody else's where the relay may not see whose it is",
+    promise: 'no loss',
+    invariants: [],
+    file: 'relay/publish/open-transactions.ts',
+    find: 'if (errorCode === topicAuthorizationFailed) return unknown;',
+    replace: "if (errorCode === topicAuthorizationFailed) return { owner: 'other', producerId: undefined };",
+    tests: ['test/security/secured.stack.test.ts'],
+    only: 'whose transaction is open there',
+  },
+  {
     name: "a hanging transaction of the relay is called somebody else's, so that an operator aborts it",
     promise: 'no loss',
     invariants: [],

@@ -15,9 +15,10 @@ import { createPool } from '../../relay/connect/postgres/pool.ts';
 import { RegistryHttp } from '../../relay/connect/registry-http.ts';
 import { asRelayError } from '../../relay/errors.ts';
 import { createLogger } from '../../relay/observe/log.ts';
+import { OpenTransactions } from '../../relay/publish/open-transactions.ts';
 import type { Identity } from '../../stack/certificates.ts';
 import { runCli } from '../relay/commands/cli.ts';
-import { createTopics, readCommitted, readTopics, withAdmin } from '../support/kafka.ts';
+import { createTopics, kafkaClient, readCommitted, readTopics, withAdmin } from '../support/kafka.ts';
 import { check, note, said, startRelay } from './relay-run.ts';
 import { canary, type Env, type SecuredServers, sessionMs, startSecuredServers } from './secured-servers.ts';
 
@@ -422,6 +423,34 @@ async function deny(name: string, operation: AclOperationTypes): Promise<() => P
   await withAdmin((admin) => admin.createAcls({ acl }), brokers);
   return () => withAdmin((admin) => admin.deleteAcls({ filters: acl }), brokers);
 }
+
+test('without the right Read on a topic it is not known whose transaction is open there', async () => {
+  const place = { topic: 'outbox.event.watched', partition: 0 };
+  await createTopics([{ topic: place.topic, numPartitions: 1 }], servers.kafka.brokers);
+  const producer = (await kafkaClient(servers.kafka.brokers)).producer({
+    transactionalId: 'somebody',
+    maxInFlightRequests: 1,
+    idempotent: true,
+  });
+  await producer.connect();
+  const transaction = await producer.transaction();
+  await transaction.send({ topic: place.topic, messages: [{ value: canary }] });
+  const { config } = loadConfig({ env: servers.env });
+  const transactions = new OpenTransactions(createKafka(config, createLogger('fatal')), {
+    own: [],
+    isAllowed: (name) => name === place.topic,
+    topicsMax: 1,
+    transactionalId: 'not asked for',
+  });
+  try {
+    expect(await transactions.look()).toEqual([{ ...place, ends: { stable: 0n, all: 1n } }]);
+    expect(await transactions.ownerOf(place, 0n)).toEqual({ owner: 'unknown', producerId: undefined });
+  } finally {
+    await transactions.close();
+    await transaction.abort();
+    await producer.disconnect();
+  }
+});
 
 test('a row that names a topic which the relay may not see, make or write is refused, and the others go on', async () => {
   const { ALL, CREATE, WRITE } = AclOperationTypes;
