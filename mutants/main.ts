@@ -13,6 +13,7 @@ import { cacheFolder } from '../stack/cache.ts';
 import { isAlive } from '../stack/run.ts';
 import { type Stack, startStack } from '../stack/stack.ts';
 import { type Mutant, mutants } from './mutants.ts';
+import { page, rowsOf } from './page.ts';
 
 const root = join(import.meta.dirname, '..');
 const copies = join(cacheFolder(), 'mutant-runs');
@@ -119,7 +120,7 @@ function catcherAmong(mutant: Mutant): Promise<string | undefined> {
 async function disturb({ only, invariants }: Mutant): Promise<string | undefined> {
   const filter = only === undefined ? [] : ['--faults', only];
   const { code, output } = await run('npx', ['node', 'chaos/main.ts', '--once', '--seed', '1', ...filter]);
-  const broken = [...output.matchAll(/^ +BROKEN (I\d) /gm)].map(([, invariant]) => invariant);
+  const broken = [...output.matchAll(/^ +BROKEN (I\d+) /gm)].map(([, invariant]) => invariant);
   if (code !== 0 && broken.length === 0) throw new Error(`the chaos run did not run:\n${output}`);
   const expected = invariants.find((invariant) => broken.includes(invariant));
   if (code !== 0 && expected === undefined)
@@ -182,21 +183,6 @@ function secondsSince(ms: number): number {
   return Math.round((performance.now() - ms) / 1000);
 }
 
-function pageOf(outcomes: readonly (Outcome & { readonly mutant: Mutant })[]): string {
-  const rows = outcomes.map(({ mutant, caughtBy }) => {
-    const cells = [mutant.name, mutant.promise, caughtBy ?? '**survived**'];
-    return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  });
-  return `# Relays that are broken on purpose
-
-Written by \`npm run mutants -- --docs\`. Each row is a relay with one place of its source broken: the promise that depends on that place, the invariant that failed (see [chaos](chaos.md)), and what caught it: the simulation, the chaos run, or a test on real servers.
-
-| what is broken | promise | caught by |
-| --- | --- | --- |
-${rows.join('\n')}
-`;
-}
-
 const program = new Command('npm run mutants --')
   .description(
     'Breaks a copy of the relay in one place at a time, and shows which invariant fails and which test notices. Exits with 1 if a mutant survives.',
@@ -204,11 +190,21 @@ const program = new Command('npm run mutants --')
   .argument('[words...]', 'only mutants with one of these in their name')
   .option('--list', 'list the mutants and exit', false)
   .option('--json <file>', 'save every outcome')
-  .option('--docs', 'write the table to docs/evidence/mutants.md', false)
+  .option('--new', 'only mutants that are not in the table', false)
+  .option(
+    '--docs',
+    'write the table to docs/evidence/mutants.md; the rows of mutants that were not tried stay',
+    false,
+  )
   .parse();
-const options = program.opts<{ list: boolean; json?: string; docs: boolean }>();
+const options = program.opts<{ list: boolean; json?: string; new: boolean; docs: boolean }>();
 const words = program.args;
-const chosen = mutants.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+const docsFile = join(root, 'docs/evidence/mutants.md');
+const known = rowsOf(readFileSync(docsFile, 'utf8'));
+const chosen = mutants.filter(
+  ({ name }) =>
+    (words.length === 0 || words.some((word) => name.includes(word))) && !(options.new && known.has(name)),
+);
 if (options.list) {
   for (const { name, promise } of chosen) console.log(`${promise.padEnd(14)}  ${name}`);
   process.exit(0);
@@ -224,12 +220,13 @@ for (const mutant of chosen) {
   console.log(`${verdict}  ${mutant.promise.padEnd(14)}  ${mutant.name} (${seconds} s)`);
   if (caughtBy !== undefined) console.log(`            by: ${caughtBy}`);
   if (failure !== undefined) console.log(failure.replace(/^/gm, '            '));
+  // One about which nobody can say anything has no new row.
+  const judged = outcomes.filter((each) => each.failure === undefined);
+  if (options.docs) writeFileSync(docsFile, page(mutants, judged, known));
 }
 await (await stack)?.stop();
 rmSync(copy, { recursive: true, force: true });
 const failed = outcomes.filter(({ failure }) => failure !== undefined).length;
-// A page with a row about which nobody can say anything would be wrong.
-if (options.docs && failed === 0) writeFileSync(join(root, 'docs/evidence/mutants.md'), pageOf(outcomes));
 if (options.json !== undefined)
   writeFileSync(
     options.json,
