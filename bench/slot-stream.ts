@@ -47,7 +47,7 @@ export async function openSlotStream(
   });
   wire.on('copyDone', () => done.resolve());
   const streaming = Promise.withResolvers<void>();
-  wire.on('copyBothResponse', () => streaming.resolve());
+  wire.once('replicationStart', () => streaming.resolve());
   await client.connect();
   client
     .query(
