@@ -35,6 +35,7 @@ export type Incident =
   | 'Postgres crashed'
   | 'walsender terminated'
   | 'broker restarted'
+  | 'broker restarted during EndTxn'
   | 'coordinator moved'
   | 'coordinator moved during EndTxn'
   | 'transaction version changed'
@@ -61,6 +62,7 @@ const incidentsPerMinute: Readonly<Record<Incident, number>> = {
   'Postgres crashed': 4,
   'walsender terminated': 6,
   'broker restarted': 8,
+  'broker restarted during EndTxn': 20,
   'coordinator moved': 8,
   'coordinator moved during EndTxn': 10,
   'transaction version changed': 20,

@@ -15,13 +15,14 @@ import { Health } from '../relay/observe/health.ts';
 import { createObserver } from '../relay/observe/listeners.ts';
 import { createMetrics } from '../relay/observe/metrics.ts';
 import type { Listener, RelayObserver } from '../relay/observe/observer.ts';
+import { onMarkerFound } from '../relay/publish/lean/markers.ts';
 import { Relay } from '../relay/relay.ts';
 import { Faults, type Incident } from './faults.ts';
 import { badPayload, Observer, readersOf } from './invariants.ts';
 import { modelKafka } from './kafka/client.ts';
 import { KafkaCluster, usualMarkerMs } from './kafka/cluster.ts';
 import { drawKafka, type KafkaWeather, type TransactionVersions } from './kafka/weather.ts';
-import { Network } from './network.ts';
+import { Network, type Server } from './network.ts';
 import { type ModelReplication, modelCreateSlot, modelPool, modelReplication } from './postgres/client.ts';
 import { Database, type DeadLetter, Transaction } from './postgres/database.ts';
 import { requestReleases, waitingOf } from './postgres/parking.ts';
@@ -132,7 +133,10 @@ export type SimulateOptions = {
 };
 
 export async function simulate(seed: number, options: SimulateOptions = {}): Promise<Outcome> {
-  const outcome = await new Run(seed, options).complete();
+  const run = new Run(seed, options);
+  const endWatch = onMarkerFound(({ did }) => run.count(`missing marker: ${did}`));
+  const outcome = await run.complete();
+  endWatch();
   // What still runs of this seed must take neither time nor chance from the next one, or a seed would not repeat its run.
   await new Promise((resolve) => setImmediate(resolve));
   return outcome;
@@ -213,6 +217,10 @@ class Run {
       ? { ...baseConfig.publish, maxTransactionEvents }
       : baseConfig.publish;
     return { ...baseConfig, capture, publish, deadLetters: this.#rules };
+  }
+
+  count(what: string): void {
+    this.#faults.count(what);
   }
 
   async complete(): Promise<Outcome> {
@@ -532,7 +540,12 @@ class Run {
       case 'broker restarted': {
         const broker = random.pick(this.#cluster.brokers);
         if (!broker.isUp) return false;
-        this.#network.stop(broker, random.around(600));
+        this.#restart(broker);
+        return true;
+      }
+      case 'broker restarted during EndTxn': {
+        const broker = random.pick(this.#cluster.brokers);
+        this.#cluster.stopAtNextEnd(() => this.#restart(broker));
         return true;
       }
       case 'coordinator moved':
@@ -582,6 +595,24 @@ class Run {
         this.#isLateRegistered = true;
         return true;
     }
+  }
+
+  #restart(broker: Server): void {
+    if (broker.isUp && !this.#faults.isOver)
+      this.#network.stop(broker, this.#random.around(600), () => this.#lead(broker));
+  }
+
+  /** The controller makes a broker that has come back a leader some time after it accepts connections. */
+  #lead(broker: Server): void {
+    if (this.#kafka.skippedMarkerShare === 0) return;
+    const all = [baseConfig.kafka.progressTopic, eventTopic].flatMap(
+      (topic) => this.#cluster.partitions(topic) ?? [],
+    );
+    const led = all.filter(({ leader }) => leader === broker);
+    for (const partition of led) partition.isFenced = true;
+    this.#scheduler.after(this.#random.around(150), () => {
+      for (const partition of led) partition.isFenced = false;
+    });
   }
 
   #changeTransactionVersion(): boolean {

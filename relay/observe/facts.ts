@@ -234,6 +234,16 @@ export type Facts = {
   /** A request to the registry is over. */
   readonly registryAsked: { readonly tookMs: number; readonly result: 'answered' | 'failed' };
 
+  /**
+   * Kafka left out the marker of a transaction in a partition (KAFKA-20734). The relay has it written, as the transaction
+   * ended; `noticed`: after more was written there, so the next marker stands for both.
+   */
+  readonly markerMissed: {
+    readonly topic: string;
+    readonly partition: number;
+    readonly did: 'commit' | 'abort' | 'noticed';
+  };
+
   /** A quota: Kafka lets this client send nothing for so long. */
   readonly throttled: { readonly throttleMs: number; readonly broker: string; readonly clientId: string };
 };

@@ -151,6 +151,13 @@ export function logListener(logs: ComponentLogs, now: () => number = () => perfo
       slotSeen: (seen) => {
         writtenLsn = seen.writtenLsn;
       },
+      markerMissed: ({ topic, partition, did }) =>
+        publish.warn(
+          { topic, partition, did },
+          did === 'noticed'
+            ? 'Kafka left a transaction unfinished in a partition; the commit of the next one finishes it'
+            : `Kafka left a transaction unfinished in a partition; the relay finished it with its own outcome: ${did}`,
+        ),
       throttled: ({ throttleMs, broker, clientId }) => {
         if (now() - throttledMs < throttleLineIntervalMs) return;
         throttledMs = now();

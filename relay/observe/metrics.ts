@@ -60,6 +60,10 @@ const counters = {
   kafka_throttle_seconds_total: {
     help: 'Time for which Kafka throttled the relay because of a quota on its client id or user.',
   },
+  kafka_markers_mended_total: {
+    help: 'Transactions that Kafka had left unfinished in a partition (KAFKA-20734) and that the relay finished there, by topic. Consumers of the partition waited until then.',
+    labels: ['topic'],
+  },
   unpublished_rows_total: {
     help: 'Rows on the stream that belong to another table with all columns of the outbox. They were written to the wrong table, or under its old name, and are not published.',
   },

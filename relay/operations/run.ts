@@ -8,6 +8,7 @@ import { createMetrics } from '../observe/metrics.ts';
 import type { Listener } from '../observe/observer.ts';
 import { announcedAddress, startHttpServer } from '../observe/server.ts';
 import { startTracing } from '../observe/tracing.ts';
+import { watchMarkers } from '../publish/report-markers.ts';
 import { watchThrottling } from '../publish/report-throttling.ts';
 import { Relay } from '../relay.ts';
 import { instanceName } from '../session/instance.ts';
@@ -66,6 +67,7 @@ export async function runRelay(
       })
     : undefined;
   const endThrottleWatch = watchThrottling(config.kafka.clientId, observer);
+  const endMarkerWatch = watchMarkers(observer);
   logs.relay.info(server === undefined ? {} : { http: `${server.address}:${server.port}` }, 'started');
   announcer.start(server === undefined ? '' : announcedAddress(config.http, server));
   metrics.gauge.config_last_reload_successful.set(1);
@@ -87,6 +89,7 @@ export async function runRelay(
     auditEnding.abort();
     await auditing;
     endThrottleWatch();
+    endMarkerWatch();
     clearInterval(sampling);
     await Promise.all([announcer.end(), tracing?.stop(), server?.close()]);
   }

@@ -41,6 +41,7 @@ class Connection {
   readonly #options: ClientOptions;
   readonly #pending = new Set<(error: Error) => void>();
   #written: Buffer[] = [];
+  readonly #queue: ((done: () => void) => void)[] = [];
   #correlationId = 0;
 
   constructor(options: ClientOptions, link: Link) {
@@ -60,10 +61,16 @@ class Connection {
     push: ({ entry, sendRequest }: PushedRequest): void => {
       sendRequest();
       const request = decodeRequest(Buffer.concat(this.#written.splice(0)));
-      const kind = request.api === 'ApiVersions' ? 'Metadata' : request.api;
+      const kind = kindOf(request.api);
       const { cluster, network } = this.#options;
       const at = { cluster, scheduler: network.scheduler, server: this.link.server };
-      const serve = (answer: (payload: Buffer) => void) => serveRequest(at, request, answer);
+      const serve = (answer: (payload: Buffer) => void) =>
+        this.#inTurn((done) =>
+          serveRequest(at, request, (payload) => {
+            answer(payload);
+            done();
+          }),
+        );
       this.exchange({ kind, what: describe(request) }, serve).then(
         (payload) => entry.resolve({ payload }),
         entry.reject,
@@ -71,6 +78,22 @@ class Connection {
     },
     maybeThrottle: () => {},
   };
+
+  /** A broker takes the next request of a connection when it has answered the last one. */
+  #inTurn(serve: (done: () => void) => void): void {
+    this.#queue.push(serve);
+    if (this.#queue.length === 1) this.#serveNext();
+  }
+
+  #serveNext(): void {
+    let isDone = false;
+    this.#queue[0]?.(() => {
+      if (isDone) return;
+      isDone = true;
+      this.#queue.shift();
+      this.#serveNext();
+    });
+  }
 
   isConnected(): boolean {
     return this.link.isOpen;
@@ -119,6 +142,14 @@ type PushedRequest = {
   readonly sendRequest: () => void;
 };
 
+const questions: ReadonlySet<string> = new Set([
+  'ApiVersions',
+  'ListOffsets',
+  'DescribeProducers',
+  'DescribeTransactions',
+]);
+const kindOf = (api: DecodedRequest['api']) => (questions.has(api) ? 'Metadata' : api) as RequestKind;
+
 function describe(request: DecodedRequest): string {
   const name = `${request.api} v${request.version}`;
   switch (request.api) {
@@ -137,7 +168,11 @@ function describe(request: DecodedRequest): string {
       return `${name} epoch ${request.epoch} ×${request.partitions.length}`;
     case 'InitProducerId':
       return `${name} ${request.transactionalId}`;
+    case 'ListOffsets':
+    case 'DescribeProducers':
+      return `${name} ×${request.partitions.length}`;
     case 'ApiVersions':
+    case 'DescribeTransactions':
       return name;
   }
 }
@@ -224,9 +259,9 @@ class ModelClient {
 
   findTopicPartitionMetadata(topic: string): { partitionId: number; leader: number }[] {
     const { cluster } = this.#options;
-    return (cluster.partitions(topic) ?? []).map(({ partition, leader }) => ({
+    return (cluster.partitions(topic) ?? []).map(({ partition, leader, isFenced }) => ({
       partitionId: partition,
-      leader: cluster.brokers.indexOf(leader),
+      leader: isFenced ? -1 : cluster.brokers.indexOf(leader),
     }));
   }
 

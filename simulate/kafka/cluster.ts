@@ -28,6 +28,8 @@ export type ClusterOptions = {
   readonly firstEpoch?: number;
   /** When a message between brokers arrives; by chance otherwise. */
   readonly between?: Between;
+  /** Of partitions without a leader. */
+  readonly skippedMarkerShare?: number;
 };
 
 export type ProduceRequest = {
@@ -49,10 +51,13 @@ const addRetryMaxMs = 100;
 const versionsOf40: Supported['versions'] = {
   0: { minVersion: 0, maxVersion: 13 },
   1: { minVersion: 4, maxVersion: 18 },
+  2: { minVersion: 1, maxVersion: 11 },
   18: { minVersion: 0, maxVersion: 4 },
   22: { minVersion: 0, maxVersion: 5 },
   24: { minVersion: 0, maxVersion: 5 },
   26: { minVersion: 0, maxVersion: 5 },
+  61: { minVersion: 0, maxVersion: 0 },
+  65: { minVersion: 0, maxVersion: 0 },
 };
 const versionsOf39: Supported['versions'] = {
   ...versionsOf40,
@@ -88,6 +93,7 @@ export class KafkaCluster {
       between,
       firstEpoch: options.firstEpoch ?? 0,
       onDecided: (transaction) => this.#decided(transaction),
+      skippedMarkerShare: options.skippedMarkerShare ?? 0,
       count: (what) => this.#count(what),
     });
     this.#verifications = new Map(
@@ -130,6 +136,14 @@ export class KafkaCluster {
     const other = this.brokers.find((server) => server !== this.coordinator.server && server.isUp);
     if (other !== undefined) this.coordinator.moveTo(other);
     return other !== undefined;
+  }
+
+  /** A broker goes down while the coordinator writes the next end of a transaction to its log. */
+  stopAtNextEnd(stop: () => void): void {
+    this.coordinator.onEnding = () => {
+      this.coordinator.onEnding = undefined;
+      stop();
+    };
   }
 
   /** The coordinator moves while it writes the next end of a transaction to its log. */
@@ -226,10 +240,13 @@ export class KafkaCluster {
     return { topic, partition: index, error, offset };
   }
 
-  #decided({ producerId, partitions }: Transaction): void {
+  #decided({ producerId, transaction, partitions }: Transaction): void {
     const entries = [...partitions].flatMap((place) =>
       place.entries
-        .filter((entry) => entry.producerId === producerId && entry.outcome === 'open')
+        .filter(
+          (entry) =>
+            entry.producerId === producerId && entry.transaction === transaction && entry.outcome === 'open',
+        )
         .map((entry) => ({ topic: place.topic, partition: place.partition, entry })),
     );
     this.#options.onDecided?.(entries);

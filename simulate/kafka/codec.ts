@@ -24,7 +24,15 @@ export type DecodedRequest = Versioned &
     | (Identity & { readonly api: 'EndTxn'; readonly isCommit: boolean })
     | (Identity & { readonly api: 'InitProducerId'; readonly timeoutMs: number })
     | { readonly api: 'ApiVersions' }
-    | (Place & { readonly api: 'Fetch'; readonly fromOffset: number; readonly maxWaitMs: number })
+    | (Place & {
+        readonly api: 'Fetch';
+        readonly fromOffset: number;
+        readonly maxWaitMs: number;
+        readonly isCommitted: boolean;
+      })
+    | { readonly api: 'ListOffsets'; readonly isCommitted: boolean; readonly partitions: readonly Place[] }
+    | { readonly api: 'DescribeProducers'; readonly partitions: readonly Place[] }
+    | { readonly api: 'DescribeTransactions'; readonly transactionalId: string }
   );
 
 type Api = DecodedRequest['api'];
@@ -33,10 +41,13 @@ type Api = DecodedRequest['api'];
 const apis: Readonly<Record<Api, { readonly key: number; readonly flexibleFrom: number }>> = {
   Produce: { key: 0, flexibleFrom: 9 },
   Fetch: { key: 1, flexibleFrom: 12 },
+  ListOffsets: { key: 2, flexibleFrom: 6 },
   ApiVersions: { key: 18, flexibleFrom: 3 },
   InitProducerId: { key: 22, flexibleFrom: 2 },
   AddPartitionsToTxn: { key: 24, flexibleFrom: 3 },
   EndTxn: { key: 26, flexibleFrom: 3 },
+  DescribeProducers: { key: 61, flexibleFrom: 0 },
+  DescribeTransactions: { key: 65, flexibleFrom: 0 },
 };
 
 const isFlexible = (api: Api, version: number) => version >= apis[api].flexibleFrom;
@@ -73,6 +84,12 @@ function decode(api: Api, version: number, reader: Reader): DecodedRequest {
     }
     case 'EndTxn':
       return { api, version, ...decodeIdentity(reader), isCommit: reader.byte() === 1 };
+    case 'ListOffsets':
+      return { api, version, ...decodeListOffsets(reader) };
+    case 'DescribeProducers':
+      return { api, version, partitions: decodePartitions(reader) };
+    case 'DescribeTransactions':
+      return { api, version, transactionalId: reader.list(() => reader.string())[0]! };
     case 'AddPartitionsToTxn':
       return { api, version, ...decodeIdentity(reader), partitions: decodePartitions(reader) };
   }
@@ -98,12 +115,27 @@ function decodeFetch(version: number, reader: Reader): DecodedRequest {
   const maxWaitMs = reader.int32();
   reader.int32();
   reader.int32();
-  reader.byte();
+  const isCommitted = reader.byte() === 1;
   reader.int32();
   const topic = reader.string();
   reader.int32();
   const partition = reader.int32();
-  return { api: 'Fetch', version, topic, partition, fromOffset: reader.int64(), maxWaitMs };
+  return { api: 'Fetch', version, topic, partition, fromOffset: reader.int64(), maxWaitMs, isCommitted };
+}
+
+function decodeListOffsets(reader: Reader): { isCommitted: boolean; partitions: Place[] } {
+  reader.int32();
+  const isCommitted = reader.byte() === 1;
+  const partitions = reader.list(() => {
+    const topic = reader.string();
+    return reader.list(() => {
+      const partition = reader.int32();
+      reader.int32();
+      reader.int64();
+      return { topic, partition };
+    });
+  });
+  return { isCommitted, partitions: partitions.flat() };
 }
 
 function decodeProduce(reader: Reader): DecodedBatch[] {
@@ -176,6 +208,74 @@ export function encodeInitAnswer(
 ): Buffer {
   const writer = answerTo('InitProducerId', version).int32(0).int16(error);
   return writer.int64(producerId).int16(epoch).tags().bytes;
+}
+
+/** Of partitions that were asked for their end. */
+export function encodeListOffsetsAnswer(ends: readonly Produced[], version = 5): Buffer {
+  const writer = answerTo('ListOffsets', version).int32(0);
+  const write = ({ partition, error, offset }: Produced) =>
+    writer.int32(partition).int16(error).int64(-1).int64(offset).int32(0);
+  writer.list(byTopic(ends), ([topic, group]) => writer.string(topic).list(group, write));
+  return writer.bytes;
+}
+
+/** A partition, and the producer that has a transaction open there, if any. */
+export type OpenProducer = Place & {
+  readonly error: number;
+  readonly producer?: { readonly producerId: number; readonly firstOffset: number };
+};
+
+export function encodeDescribeProducersAnswer(partitions: readonly OpenProducer[]): Buffer {
+  const writer = answerTo('DescribeProducers', 0).int32(0);
+  const write = ({ partition, error, producer }: OpenProducer) => {
+    writer.int32(partition).int16(error).noString();
+    writer.list(producer === undefined ? [] : [producer], ({ producerId, firstOffset }) => {
+      writer.int64(producerId).int32(0).int32(0).int64(-1).int32(0).int64(firstOffset).tags();
+    });
+    writer.tags();
+  };
+  writer.list(byTopic(partitions), ([topic, group]) => writer.string(topic).list(group, write).tags());
+  return writer.tags().bytes;
+}
+
+/** A transactional id as its coordinator describes it. */
+export type Described = Identified & {
+  readonly state: string;
+  readonly timeoutMs: number;
+  readonly partitions: readonly Place[];
+};
+
+export function encodeDescribeTransactionsAnswer(
+  transactionalId: string,
+  error: number,
+  described?: Described,
+): Buffer {
+  const {
+    state = '',
+    timeoutMs = 0,
+    producerId,
+    epoch,
+    partitions = [],
+  } = described ?? (unidentified as Partial<Described> & Identified);
+  const writer = answerTo('DescribeTransactions', 0).int32(0);
+  writer.list([error], () => {
+    writer
+      .int16(error)
+      .string(transactionalId)
+      .string(state)
+      .int32(timeoutMs)
+      .int64(-1)
+      .int64(producerId)
+      .int16(epoch);
+    writer.list(byTopic(partitions), ([topic, group]) =>
+      writer
+        .string(topic)
+        .list(group, ({ partition }) => writer.int32(partition))
+        .tags(),
+    );
+    writer.tags();
+  });
+  return writer.tags().bytes;
 }
 
 /** What a broker says of itself. */

@@ -2,6 +2,7 @@
 export const codes = {
   unknownServerError: -1,
   none: 0,
+  notLeader: 6,
   coordinatorLoadInProgress: 14,
   notCoordinator: 16,
   notEnoughReplicas: 19,
@@ -15,5 +16,6 @@ export const codes = {
   coordinatorFenced: 52,
   networkException: 13,
   producerFenced: 90,
+  transactionalIdNotFound: 105,
   transactionAbortable: 120,
 } as const;

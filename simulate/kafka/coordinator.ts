@@ -46,6 +46,8 @@ export type CoordinatorOptions = {
   readonly firstEpoch: number;
   /** Called when the log holds the decision to commit: from then on the transaction's events are fixed. */
   readonly onDecided: (transaction: Transaction) => void;
+  /** Share of the markers that are left out at each attempt to write them to a partition without a leader. */
+  readonly skippedMarkerShare: number;
   readonly count: (what: string) => void;
 };
 
@@ -113,6 +115,16 @@ export class Coordinator {
     const entry = cached ?? { id: transactionalId, transaction: next, pending: undefined };
     this.#cache.set(transactionalId, entry);
     this.#append(entry, next, (error) => answer(error, error === codes.none ? next : unidentified));
+  }
+
+  /** TransactionCoordinator.handleDescribeTransactions */
+  describe(
+    transactionalId: string,
+    at: Server,
+  ): { readonly error: number; readonly transaction?: Transaction } {
+    const found = this.#find(transactionalId, at);
+    if (typeof found !== 'number') return { error: codes.none, transaction: found.transaction };
+    return { error: found === codes.invalidProducerIdMapping ? codes.transactionalIdNotFound : found };
   }
 
   /** @param transactionVersion 2 if a Produce request adds them */
@@ -234,10 +246,14 @@ export class Coordinator {
 
   /** TransactionMarkerRequestCompletionHandler. A marker that is on its way arrives even if the coordinator moves. */
   #mark(partition: Partition, marker: Marker, onMarked: () => void): void {
-    const { scheduler, between, count } = this.#options;
+    const { scheduler, random, between, skippedMarkerShare, count } = this.#options;
     const write = () => {
-      if (!partition.leader.isUp) {
-        if (this.#epoch === marker.coordinatorEpoch) scheduler.after(markerRetryMs, write);
+      if (!partition.hasLeader) {
+        // TransactionMarkerChannelManager.addTxnMarkersToBrokerQueue takes the partition for a deleted one.
+        if (this.#epoch === marker.coordinatorEpoch && random.chance(skippedMarkerShare)) {
+          count(`marker left out: ${marker.outcome}`);
+          onMarked();
+        } else if (this.#epoch === marker.coordinatorEpoch) scheduler.after(markerRetryMs, write);
         return;
       }
       const error = partition.mark(marker);

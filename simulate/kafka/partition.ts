@@ -66,6 +66,8 @@ export class Partition implements Place {
   readonly topic: string;
   readonly partition: number;
   readonly leader: Server;
+  /** Whether its leader has come back, and the controller has not made it the leader again. */
+  isFenced = false;
   readonly entries: Entry[] = [];
   /** Called when more of it can be read. */
   readonly listeners = new Set<() => void>();
@@ -198,14 +200,36 @@ export class Partition implements Place {
       .filter(({ outcome, records }) => outcome === 'aborted' && records.length > 0)
       .map(({ producerId, offset }) => ({ producerId, firstOffset: offset }));
     const batches = fetched.map(({ bytes }) => bytes);
-    return { topic, partition, stableOffset: this.#stableOffset, aborted, batches };
+    return { topic, partition, stableOffset: this.stableOffset, aborted, batches };
   }
 
   #endOf(index: number): number {
     return this.entries[index + 1]?.offset ?? this.#end;
   }
 
-  get #stableOffset(): number {
+  get hasLeader(): boolean {
+    return this.leader.isUp && !this.isFenced;
+  }
+
+  /** Offset of the next batch. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** The first transaction that is open here, as the leader knows it. */
+  get firstOpen(): { readonly producerId: number; readonly firstOffset: number } | undefined {
+    const entry = this.entries[this.stableEnd];
+    return entry && { producerId: entry.producerId, firstOffset: entry.offset };
+  }
+
+  /** What a Fetch under `read_uncommitted` returns: the batch at this offset. */
+  fetchOpen(fromOffset: number): FetchedBatches {
+    const { topic, partition, stableOffset } = this;
+    const found = this.entries.find((_, index) => this.#endOf(index) > fromOffset);
+    return { topic, partition, stableOffset, aborted: [], batches: found === undefined ? [] : [found.bytes] };
+  }
+
+  get stableOffset(): number {
     return this.entries[this.stableEnd]?.offset ?? this.#end;
   }
 

@@ -6,9 +6,12 @@ import {
   type DecodedRequest,
   encodeAddPartitionsAnswer,
   encodeApiVersionsAnswer,
+  encodeDescribeProducersAnswer,
+  encodeDescribeTransactionsAnswer,
   encodeEndTxnAnswer,
   encodeFetchAnswer,
   encodeInitAnswer,
+  encodeListOffsetsAnswer,
   encodeProduceAnswer,
 } from './codec.ts';
 import { codes } from './codes.ts';
@@ -53,6 +56,15 @@ export function serveRequest(served: Served, request: DecodedRequest, answer: An
       break;
     case 'EndTxn':
       serveEnd(served, request, answer);
+      break;
+    case 'ListOffsets':
+      serveListOffsets(served, request, answer);
+      break;
+    case 'DescribeProducers':
+      serveDescribeProducers(served, request, answer);
+      break;
+    case 'DescribeTransactions':
+      serveDescribeTransactions(served, request, answer);
       break;
   }
 }
@@ -99,13 +111,46 @@ function serveEnd({ cluster, server }: Served, request: Of<'EndTxn'>, answer: An
   );
 }
 
+/** The model has one replica: its end is the high watermark. */
+function serveListOffsets({ cluster }: Served, request: Of<'ListOffsets'>, answer: Answer): void {
+  const ends = request.partitions.map((place) => {
+    const { hasLeader, stableOffset, end } = cluster.place(place);
+    const error = hasLeader ? codes.none : codes.notLeader;
+    return { ...place, error, offset: request.isCommitted ? stableOffset : end };
+  });
+  answer(encodeListOffsetsAnswer(ends, request.version));
+}
+
+/** Names one producer of each partition: the model has no other with an open transaction than the relay. */
+function serveDescribeProducers({ cluster }: Served, request: Of<'DescribeProducers'>, answer: Answer): void {
+  const described = request.partitions.map((place) => {
+    const producer = cluster.place(place).firstOpen;
+    return { ...place, error: codes.none, ...(producer === undefined ? {} : { producer }) };
+  });
+  answer(encodeDescribeProducersAnswer(described));
+}
+
+function serveDescribeTransactions(
+  { cluster, server }: Served,
+  { transactionalId }: Of<'DescribeTransactions'>,
+  answer: Answer,
+): void {
+  const { error, transaction } = cluster.coordinator.describe(transactionalId, server);
+  const described = transaction && { ...transaction, partitions: [...transaction.partitions] };
+  answer(encodeDescribeTransactionsAnswer(transactionalId, error, described));
+}
+
 /** Answers when there is something to read, or when the wait is over. */
 function serveFetch(
   { cluster, scheduler }: Served,
-  { topic, partition, fromOffset, maxWaitMs }: Of<'Fetch'>,
+  { topic, partition, fromOffset, maxWaitMs, isCommitted }: Of<'Fetch'>,
   answer: Answer,
 ): void {
   const log = cluster.place({ topic, partition });
+  if (!isCommitted) {
+    answer(encodeFetchAnswer(log.fetchOpen(fromOffset)));
+    return;
+  }
   const reply = () => {
     log.listeners.delete(look);
     answer(encodeFetchAnswer(log.fetch(fromOffset)));

@@ -13,6 +13,8 @@ export type KafkaWeather = {
   /** Epoch with which the relay's transactional id begins. */
   readonly firstEpoch: number;
   readonly abortableShare: number;
+  /** How often a coordinator that has no leader to write a marker to leaves it out, as Kafka 4.3 does (KAFKA-20734). */
+  readonly skippedMarkerShare: number;
 };
 
 /**
@@ -32,6 +34,7 @@ export function drawKafka(random: Random, asked: TransactionVersions | undefined
   const isNearEnd = random.chance(0.25);
   const left = random.pick([0, 1, 3, 20]);
   const share = random.pick([0, 0, 0, 0.002, 0.02]);
+  const skipped = random.pick([0, 0.2, 1]);
   const versions = asked ?? drawn;
   return {
     versions,
@@ -39,5 +42,7 @@ export function drawKafka(random: Random, asked: TransactionVersions | undefined
     transactionVersion: { 1: old, 2: 2, moving: begins }[versions],
     firstEpoch: isNearEnd ? lastEpoch - left : 0,
     abortableShare: share,
+    // A producer cannot end what its last producer id has open, so the two never meet here.
+    skippedMarkerShare: isNearEnd ? 0 : skipped,
   };
 }

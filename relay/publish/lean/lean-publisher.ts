@@ -6,10 +6,12 @@ import { randomUUID } from 'node:crypto';
 import type { Kafka } from 'kafkajs';
 import type { Config } from '../../config/config.ts';
 import { type Compressor, openCompressor } from '../../connect/compression/compressors.ts';
-import { type Progress, parseProgress, serializeProgress } from '../../model/progress.ts';
+import { parsePosition } from '../../model/position.ts';
+import { type Progress, parseProgress, publishedEvents, serializeProgress } from '../../model/progress.ts';
 import { failpoint } from '../../observe/failpoints.ts';
 import { claimKey, type ProgressTail } from '../progress-topic.ts';
 import type { Publisher } from '../publisher.ts';
+import type { FetchedRecord } from '../wire/fetch.ts';
 import { relayWriter, type Writer } from '../writer.ts';
 import { LeanBatchBuilder, type PartitionBatches } from './batch-builder.ts';
 import { BufferPool } from './buffer-pool.ts';
@@ -22,13 +24,16 @@ export class LeanPublisher implements Publisher {
   readonly #producer: TransactionalProducer;
   readonly #compressor: Compressor | undefined;
   readonly #pool = new BufferPool();
+  readonly #known: Known;
 
   private constructor(
     config: Config,
     writer: Writer,
     producer: TransactionalProducer,
     compressor: Compressor | undefined,
+    known: Known,
   ) {
+    this.#known = known;
     this.#writer = writer;
     this.#requestTimeoutMs = config.kafka.requestTimeoutMs;
     this.#producer = producer;
@@ -41,14 +46,16 @@ export class LeanPublisher implements Publisher {
    */
   static async fence(kafka: Kafka, config: Config, writer = relayWriter(config)): Promise<LeanPublisher> {
     const compressor = await openCompressor(config.publish.compression);
+    const known: Known = { progress: undefined };
     const producer = await TransactionalProducer.open(kafka, {
       transactionalId: writer.transactionalId,
       transactionTimeoutMs: writer.transactionTimeoutMs,
       requestTimeoutMs: config.kafka.requestTimeoutMs,
       topic: writer.progressTopic,
       transactionVersion: config.publish.transactionVersion,
+      isCovered: (record) => isCovered(known.progress, record),
     });
-    return new LeanPublisher(config, writer, producer, compressor);
+    return new LeanPublisher(config, writer, producer, compressor, known);
   }
 
   get transactionVersion(): 1 | 2 {
@@ -57,7 +64,8 @@ export class LeanPublisher implements Publisher {
 
   async claim(tail: ProgressTail): Promise<Progress | null> {
     const text = await this.claimText(tail);
-    return text === undefined ? null : parseProgress(text);
+    this.#known.progress = text === undefined ? null : parseProgress(text);
+    return this.#known.progress;
   }
 
   async claimText(tail: ProgressTail): Promise<string | undefined> {
@@ -76,8 +84,9 @@ export class LeanPublisher implements Publisher {
     return new LeanBatchBuilder(this.#pool);
   }
 
-  commit(batch: LeanBatchBuilder, progress: Progress, onWritten?: () => void): Promise<void> {
-    return this.commitText(batch, serializeProgress(progress), onWritten);
+  async commit(batch: LeanBatchBuilder, progress: Progress, onWritten?: () => void): Promise<void> {
+    await this.commitText(batch, serializeProgress(progress), onWritten);
+    this.#known.progress = progress;
   }
 
   async write(batch: LeanBatchBuilder): Promise<void> {
@@ -124,4 +133,15 @@ export class LeanPublisher implements Publisher {
     await this.#producer.commit([...parts, progress], places);
     own.release();
   }
+}
+
+/** The last progress that is committed: null if there is none, undefined until it is read. */
+type Known = { progress: Progress | null | undefined };
+
+/** Whether a record of an event is published, as the progress says. */
+function isCovered(progress: Progress | null | undefined, { headers }: FetchedRecord): boolean | undefined {
+  const header = headers.find(([name]) => name === 'position')?.[1]?.toString();
+  const position = parsePosition(header ?? '');
+  if (progress === undefined || position === undefined) return undefined;
+  return progress !== null && position.ordinal < publishedEvents(progress, position.commitLsn);
 }

@@ -1,7 +1,9 @@
 /** Lists what differs between Kafka's two transaction protocols. */
 
+import { RelayError } from '../../errors.ts';
 import { decodeEndTxn5, decodeProduce12 } from '../wire/flexible-answers.ts';
 import {
+  type Broker,
   type Decode,
   decodeEndTxn,
   decodeProduce,
@@ -64,3 +66,18 @@ const protocol2: Protocol = {
 };
 
 export const protocols: Readonly<Record<1 | 2, Protocol>> = { 1: protocol1, 2: protocol2 };
+
+/** @throws RelayError KAFKA_UNSUITABLE if the broker does not support our API versions */
+export function checkSuitable(broker: Broker, { apis }: Protocol): void {
+  const missing = apis.find((api) => !supports(broker, api));
+  if (missing === undefined) return;
+  throw new RelayError(
+    'KAFKA_UNSUITABLE',
+    `the broker does not support ${missing.apiName} version ${missing.apiVersion}`,
+  );
+}
+
+export function supports({ versions }: Broker, { apiKey, apiVersion }: RequestName): boolean {
+  const range = versions[apiKey];
+  return range !== undefined && range.minVersion <= apiVersion && apiVersion <= range.maxVersion;
+}

@@ -30,6 +30,11 @@ export class Sequences {
     this.#first = 0;
   }
 
+  /** Behind the last answered record. */
+  endOf(partition: string): bigint {
+    return (this.#lastOffset.get(partition) ?? -1n) + 1n;
+  }
+
   /** Whether the answered offset is beyond all earlier ones. If not, the broker took the batch for a duplicate. */
   rises(partition: string, baseOffset: bigint, count: number): boolean {
     if (baseOffset <= (this.#lastOffset.get(partition) ?? -1n)) return false;

@@ -18,18 +18,14 @@ import type { Kafka } from 'kafkajs';
 import { kafkaError } from '../../connect/kafka.ts';
 import { RelayError } from '../../errors.ts';
 import { decodeFeatures, decodeInitProducerId4 } from '../wire/flexible-answers.ts';
-import {
-  type Broker,
-  decodeAddPartitions,
-  type ProduceAnswer,
-  type RequestName,
-} from '../wire/kafkajs-internals.ts';
+import { type Broker, decodeAddPartitions, type ProduceAnswer } from '../wire/kafkajs-internals.ts';
 import { checkConnected, Wire, type WireRequest } from '../wire/kafkajs-wire.ts';
 import { type Obstacle, obstacleOf, retryPauseMs } from '../wire/retry.ts';
 import { checkAdded, checkAssigned, checkCommitted, checkProduced, isAllBusy, uncertain } from './answers.ts';
 import type { PartitionBatches } from './batch-builder.ts';
+import { type Asking, Markers, type MarkersOptions } from './markers.ts';
 import { groupByTopic, type Placed, planRequests } from './produce-plan.ts';
-import { type Protocol, protocols } from './protocols.ts';
+import { checkSuitable, type Protocol, protocols, supports } from './protocols.ts';
 import {
   addPartitionsRequest,
   apis,
@@ -52,9 +48,10 @@ export type ProducerOptions = {
   readonly transactionTimeoutMs: number;
   /** How long to retry before the first record is sent, and how long to wait for each answer. */
   readonly requestTimeoutMs: number;
-  /** A topic that is known to exist. */
+  /** Of the progress. */
   readonly topic: string;
   readonly transactionVersion: AllowedVersion;
+  readonly isCovered?: MarkersOptions['isCovered'];
   /** Sequence number of the first record in each partition. Only tests of the wraparound set it. */
   readonly firstSequence?: number;
   /** Only tests that move the feature set it. */
@@ -92,6 +89,7 @@ export class TransactionalProducer {
   readonly #kafka: Kafka;
   readonly #options: ProducerOptions;
   readonly #sequences: Sequences;
+  readonly #markers: Markers;
   #producer: Producer;
   #wire: Wire | undefined;
   #coordinator: Broker | undefined;
@@ -116,6 +114,7 @@ export class TransactionalProducer {
     this.#kafka = kafka;
     this.#options = options;
     this.#sequences = new Sequences(options.firstSequence);
+    this.#markers = new Markers(kafka, { ...options, progress: { topic: options.topic, partition: 0 } });
     this.#producer = { transactionalId: options.transactionalId, producerId: -1n, producerEpoch: -1 };
   }
 
@@ -211,13 +210,17 @@ export class TransactionalProducer {
     const coordinator = await this.#findCoordinator();
     const identity = await coordinator.initProducerId({
       transactionalId,
-      transactionTimeout: transactionTimeoutMs,
+      transactionTimeout: await this.#markers.beforeTakeover(
+        { wire: this.#open, coordinator },
+        transactionTimeoutMs,
+      ),
     });
     this.#producer = {
       transactionalId,
       producerId: BigInt(identity.producerId),
       producerEpoch: identity.producerEpoch,
     };
+    await this.#markers.afterTakeover(this.#asking);
   }
 
   /** Finds and connects every broker that takes part, and begins the transaction, or extends it. */
@@ -227,6 +230,11 @@ export class TransactionalProducer {
     const brokers = [coordinator, ...routes.map(({ broker }) => broker)];
     // Better to find a lost connection now than after half of the records are sent.
     for (const broker of brokers) checkConnected(broker);
+    const added = routes.map(({ broker, parts }) => ({
+      broker,
+      parts: parts.filter((part) => !this.#members.has(nameOf(part))),
+    }));
+    await this.#markers.ensure(this.#asking, added, this.#isBegun);
     if (!this.#isBegun) await this.#agree(coordinator, brokers);
     for (const broker of brokers) checkSuitable(broker, this.#protocol);
     const others = parts.filter((part) => !this.#members.has(nameOf(part)));
@@ -315,6 +323,14 @@ export class TransactionalProducer {
     return [...routes.values()];
   }
 
+  get #asking(): Asking {
+    const onUse = () => {
+      this.#isUsed = true;
+    };
+    const coordinator = this.#connectedCoordinator;
+    return { wire: this.#open, coordinator, producer: this.#producer, onUse };
+  }
+
   get #open(): Wire {
     if (this.#wire === undefined) throw new RelayError('INTERNAL', 'the producer is closed');
     return this.#wire;
@@ -327,6 +343,7 @@ export class TransactionalProducer {
       const request = this.#produceRequest(placed);
       const answer = await this.#append(broker, request, placed);
       checkProduced(placed, answer, this.#sequences);
+      this.#markers.produced(broker, placed, this.#sequences);
       for (const one of placed) this.#members.add(nameOf(one));
       await places.answered?.();
     }
@@ -370,6 +387,7 @@ export class TransactionalProducer {
     const answer = await answered;
     checkCommitted(answer);
     this.#become(next(this.#producer, answer));
+    this.#markers.committed(this.#producer);
     this.#isWritten = false;
     this.#endedAtMs = performance.now();
   }
@@ -400,22 +418,8 @@ export class TransactionalProducer {
     const wire = this.#wire;
     this.#wire = undefined;
     this.#coordinator = undefined;
+    this.#markers.forget();
     this.#featureAskedAtMs = Number.NEGATIVE_INFINITY;
     await wire?.close();
   }
-}
-
-/** @throws RelayError KAFKA_UNSUITABLE if the broker does not support our API versions */
-function checkSuitable(broker: Broker, { apis }: Protocol): void {
-  const missing = apis.find((api) => !supports(broker, api));
-  if (missing === undefined) return;
-  throw new RelayError(
-    'KAFKA_UNSUITABLE',
-    `the broker does not support ${missing.apiName} version ${missing.apiVersion}`,
-  );
-}
-
-function supports({ versions }: Broker, { apiKey, apiVersion }: RequestName): boolean {
-  const range = versions[apiKey];
-  return range !== undefined && range.minVersion <= apiVersion && apiVersion <= range.maxVersion;
 }

@@ -68,6 +68,7 @@ test('every metric of the relay is on it, or there is a reason why not', () => {
     outbox_relay_circuit_breaker_state: 'Failed attempts in a row shows the same',
     outbox_relay_slot_invalidated: 'the status of the slot is lost',
     outbox_relay_unpublished_rows_total: 'an alert',
+    outbox_relay_kafka_markers_mended_total: 'an alert',
     outbox_relay_last_commit_timestamp_seconds: 'an alert',
     outbox_relay_hanging_transactions: 'an alert',
     outbox_relay_config_reloads_total: 'an alert',

@@ -17,7 +17,15 @@ import {
 } from '../../../../simulate/kafka/codec.ts';
 
 /** What this client is sent as bytes. */
-type Sent = Exclude<DecodedRequest, { api: 'Fetch' }>;
+type Sent = Exclude<DecodedRequest, { api: Unknown }>;
+/** What these brokers do not support, or a producer does not send them. */
+type Unknown = 'Fetch' | 'ListOffsets' | 'DescribeProducers' | 'DescribeTransactions';
+const unknown: ReadonlySet<string> = new Set<Unknown>([
+  'Fetch',
+  'ListOffsets',
+  'DescribeProducers',
+  'DescribeTransactions',
+]);
 export type Api = Sent['api'];
 
 /**
@@ -152,7 +160,7 @@ class ScriptedBroker {
       written = [];
       sendRequest();
       const request = decodeRequest(Buffer.concat(written));
-      if (request.api === 'Fetch') throw new Error('a producer does not fetch');
+      if (!isSent(request)) throw new Error(`unexpected request ${request.api}`);
       this.#waiting.add(entry.reject);
       const reply = this.#kafka.next({ api: request.api, broker: this.id, request });
       if (reply === 'silence') return;
@@ -222,6 +230,8 @@ function encodeUnknownVersion(error: number): Buffer {
   bytes.writeInt16BE(error);
   return bytes;
 }
+
+const isSent = (request: DecodedRequest): request is Sent => !unknown.has(request.api);
 
 type PushedRequest = {
   readonly entry: {

@@ -1,0 +1,405 @@
+/**
+ * Owns the rule that a transaction adds a partition only if no earlier transaction of this producer is unfinished there.
+ *
+ * Kafka ends a transaction with a marker in each partition, and a marker decides about everything of its producer that
+ * has none yet. Kafka 4.3 leaves a marker out if the partition has no leader at that moment (KAFKA-20734). Whatever the
+ * transaction had there then shares the fate of the next one: an abort loses events that were committed, a commit
+ * doubles events that were aborted, and in the progress topic either makes the progress say what is not so. So the
+ * producer looks before it adds a partition, finds out how the unfinished transaction ended, and has the coordinator
+ * write that marker, in a transaction without records.
+ *
+ * A partition is sure while its leader answers on the same connection. A leader is lost for the controller when it is
+ * silent for `broker.session.timeout.ms`, 9 s by default, and an outage that is visible breaks the connection.
+ */
+import type { Kafka } from 'kafkajs';
+import { kafkaErrorType } from '../../connect/kafka.ts';
+import { RelayError } from '../../errors.ts';
+import { committedRecords, decodeFetch, type FetchedRecord, fetchRequest } from '../wire/fetch.ts';
+import { type Broker, decodeAddPartitions, decodeEndTxn, protocolError } from '../wire/kafkajs-internals.ts';
+import type { Wire } from '../wire/kafkajs-wire.ts';
+import {
+  decodeEnds,
+  decodeProducers,
+  decodeTransaction,
+  endsRequest,
+  type Place,
+  producersRequest,
+  questions,
+  transactionalIdNotFound,
+  transactionRequest,
+} from '../wire/questions.ts';
+import { checkAdded, checkCommitted, uncertain } from './answers.ts';
+import { groupByTopic, type Placed } from './produce-plan.ts';
+import { supports } from './protocols.ts';
+import { addPartitionsRequest, endRequest, type Producer } from './requests.ts';
+import type { Sequences } from './sequences.ts';
+
+/** How a transaction ended, or must end. */
+export type Fate = 'commit' | 'abort';
+
+export type MarkersOptions = {
+  readonly transactionalId: string;
+  /** The partition of the progress, which is in every transaction. */
+  readonly progress: Place;
+  /** Whether the progress covers a record of an event; undefined if that cannot be told. */
+  readonly isCovered?: ((record: FetchedRecord) => boolean | undefined) | undefined;
+};
+
+/** Whom to ask, and in whose name. */
+export type Asking = {
+  readonly wire: Wire;
+  readonly coordinator: Broker;
+  readonly producer: Producer;
+  /** Called before a transaction of protocol 1 begins. */
+  readonly onUse: () => void;
+};
+
+type Route = { readonly broker: Broker; readonly parts: readonly Place[] };
+type Unfinished = Place & { readonly broker: Broker; readonly firstOffset: bigint | undefined };
+
+/** A marker that was missing: found after the fact, or written now. */
+export type MarkerFound = Place & { readonly did: Fate | 'noticed' };
+
+const listeners = new Set<(found: MarkerFound) => void>();
+
+/** Calls the listener for each missing marker of any producer in this process. @returns a function that removes it */
+export function onMarkerFound(listener: (found: MarkerFound) => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** What outlives a session of this process, as long as nobody else has used the transactional id. */
+type Memory = {
+  epoch: number;
+  /** In the transaction that a takeover aborted. */
+  aborted: ReadonlySet<string>;
+  /** Found unfinished within a transaction, so before the next one they are looked at first. */
+  readonly found: Map<string, Place>;
+  /** A transaction without records that may be open still. */
+  mending?: { readonly fate: Fate; readonly producer: Producer } | undefined;
+};
+const memories = new WeakMap<Kafka, Map<string, Memory>>();
+
+function memoryOf(kafka: Kafka, transactionalId: string): Memory {
+  const known = memories.get(kafka) ?? new Map<string, Memory>();
+  memories.set(kafka, known);
+  const memory = known.get(transactionalId) ?? { epoch: -1, aborted: new Set<string>(), found: new Map() };
+  known.set(transactionalId, memory);
+  return memory;
+}
+
+/** Less than the time after which the controller takes a silent broker for lost, and its last heartbeat may be 2 s old. */
+const freshMs = 5_000;
+const maxReadBytes = 64 * 1024;
+const topicAuthorizationFailed = 29;
+const leaderNotAvailable = 5;
+const concurrentTransactions = 51;
+
+const nameOf = ({ topic, partition }: Place): string => `${topic}/${partition}`;
+
+export class Markers {
+  readonly #options: MarkersOptions;
+  readonly #memory: Memory;
+  /** Nothing is unfinished there, as far as this connection knows. */
+  readonly #sure = new Set<string>();
+  /** When each broker last answered. */
+  readonly #answeredAtMs = new WeakMap<Broker, number>();
+  /** Behind what this session has written. All of its transactions but the open one are committed. */
+  readonly #ends = new Map<string, bigint>();
+  /** In the open transaction. */
+  readonly #written = new Set<string>();
+  /** The predecessor's open transaction, which InitProducerId aborts. */
+  #aborted: Set<string> | undefined;
+  /** Of the last transaction before this session. */
+  #lastFate: Fate | undefined;
+
+  constructor(kafka: Kafka, options: MarkersOptions) {
+    this.#options = options;
+    this.#memory = memoryOf(kafka, options.transactionalId);
+  }
+
+  /** The connections are lost. */
+  forget(): void {
+    this.#sure.clear();
+  }
+
+  /**
+   * Notes how the last transaction ends, before InitProducerId makes the coordinator forget it. The timeout that this
+   * returns keeps it for a successor, if this session ends before it has looked at the partition of the progress.
+   */
+  async beforeTakeover(
+    { wire, coordinator }: Pick<Asking, 'wire' | 'coordinator'>,
+    timeoutMs: number,
+  ): Promise<number> {
+    if (!supports(coordinator, questions.describeTransactions)) return timeoutMs;
+    await this.#finish(wire, coordinator);
+    const { progress, transactionalId } = this.#options;
+    // Without a leader there the session cannot begin, and the marker of the abort would be left out.
+    await this.#ask(wire, {
+      broker: await wire.leader(progress.topic, progress.partition),
+      parts: [progress],
+    });
+    const request = transactionRequest(transactionalId);
+    const described = await wire.send(coordinator, request, decodeTransaction);
+    const { errorCode, state, epoch, places } = described;
+    if (errorCode === transactionalIdNotFound) return timeoutMs;
+    if (errorCode !== 0) throw protocolError(errorCode);
+    this.#aborted ??= new Set(this.#memory.epoch === epoch ? this.#memory.aborted : []);
+    if (state === 'Ongoing' || state === 'PrepareAbort')
+      for (const place of places) this.#aborted.add(nameOf(place));
+    this.#lastFate = state === 'Empty' ? notedFate(described.timeoutMs) : fates[state];
+    return withFate(timeoutMs, this.#lastFate);
+  }
+
+  /** The transactional id is ours. Nothing else may come before the partition of the progress is sure. */
+  async afterTakeover(asking: Asking): Promise<void> {
+    this.#memory.epoch = asking.producer.producerEpoch;
+    this.#memory.aborted = this.#aborted ?? new Set();
+    if (!supports(asking.coordinator, questions.describeTransactions)) return;
+    const { progress } = this.#options;
+    const broker = await asking.wire.leader(progress.topic, progress.partition);
+    await this.ensure(asking, [{ broker, parts: [progress] }], false);
+  }
+
+  /**
+   * Resolves if nothing is unfinished in any of the partitions.
+   * @param isBegun whether a transaction is open, so that nothing can be ended first
+   * @throws the client's errors: also one that has everything looked up again, after a marker was written
+   */
+  async ensure(asking: Asking, routes: readonly Route[], isBegun: boolean): Promise<void> {
+    await this.#finish(asking.wire, asking.coordinator);
+    const unfinished: Unfinished[] = [];
+    for (const route of isBegun ? routes : await this.#withFound(asking, routes)) {
+      const parts = route.parts.filter((place) => !this.#isSure(route.broker, place));
+      if (parts.length === 0) continue;
+      unfinished.push(...(await this.#look(asking, { ...route, parts })));
+    }
+    if (unfinished.length === 0) return;
+    if (isBegun) {
+      for (const { topic, partition } of unfinished)
+        this.#memory.found.set(nameOf({ topic, partition }), { topic, partition });
+      throw uncertain(
+        `an earlier transaction is unfinished in ${unfinished.map(nameOf).join(', ')}; the next session ends it`,
+      );
+    }
+    await this.#untilEnded(asking);
+    const fate = await Promise.all(unfinished.map((one) => this.#fateOf(asking, one)));
+    const having = (wanted: Fate) => unfinished.filter((_, at) => fate[at] === wanted);
+    // What is committed comes first, and what is aborted not before it is finished: the coordinator keeps the last fate.
+    const committed = having('commit');
+    if (committed.length > 0) await this.#mend(asking, committed, 'commit');
+    else await this.#mend(asking, having('abort'), 'abort');
+    throw protocolError(leaderNotAvailable);
+  }
+
+  /** Notes the answer to Produce. If nothing lies between two transactions in a partition, not even a marker, one is missing. */
+  produced(broker: Broker, placed: readonly Placed[], sequences: Sequences): void {
+    this.#answeredAtMs.set(broker, performance.now());
+    for (const { topic, partition, batch } of placed) {
+      const name = nameOf({ topic, partition });
+      const end = sequences.endOf(name);
+      const isNext = end - BigInt(batch.count) === this.#ends.get(name);
+      if (isNext && !this.#written.has(name)) report({ topic, partition, did: 'noticed' });
+      this.#written.add(name);
+      this.#ends.set(name, end);
+    }
+  }
+
+  /** The transaction is committed, for all that the coordinator says. @param next who the producer is from now on */
+  committed(next: Producer): void {
+    for (const name of this.#written) this.#sure.add(name);
+    this.#written.clear();
+    this.#memory.epoch = next.producerEpoch;
+  }
+
+  #isSure(broker: Broker, place: Place): boolean {
+    const answeredMs = this.#answeredAtMs.get(broker) ?? Number.NEGATIVE_INFINITY;
+    return this.#sure.has(nameOf(place)) && performance.now() - answeredMs < freshMs;
+  }
+
+  async #withFound({ wire }: Asking, routes: readonly Route[]): Promise<Route[]> {
+    const all = [...routes];
+    for (const [name, place] of this.#memory.found) {
+      try {
+        all.push({ broker: await wire.leader(place.topic, place.partition), parts: [place] });
+      } catch (error) {
+        if (kafkaErrorType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error;
+        this.#memory.found.delete(name);
+      }
+    }
+    return all;
+  }
+
+  /** Of one leader. A transaction that another producer has open there is none of ours. */
+  async #look({ wire, coordinator, producer }: Asking, { broker, parts }: Route): Promise<Unfinished[]> {
+    const isAble =
+      supports(broker, questions.listOffsets) && supports(coordinator, questions.describeTransactions);
+    const behind = isAble ? await this.#ask(wire, { broker, parts }) : [];
+    const unfinished: Unfinished[] = [];
+    for (const { stableOffset, ...place } of behind) {
+      const { errorCode, openSince } = await wire.send(broker, producersRequest(place), decodeProducers);
+      const end = this.#ends.get(nameOf(place));
+      if (errorCode === topicAuthorizationFailed && end !== undefined) {
+        if (stableOffset < end) unfinished.push({ ...place, broker, firstOffset: undefined });
+      } else if (errorCode === topicAuthorizationFailed)
+        throw untold(place, 'the relay may not read the topic');
+      else if (errorCode !== 0) throw protocolError(leaderNotAvailable);
+      else if (openSince.has(producer.producerId))
+        unfinished.push({ ...place, broker, firstOffset: openSince.get(producer.producerId) });
+    }
+    const names = new Set(unfinished.map(nameOf));
+    for (const place of parts) {
+      const name = nameOf(place);
+      if (names.has(name)) continue;
+      this.#sure.add(name);
+      this.#memory.found.delete(name);
+      this.#aborted?.delete(name);
+    }
+    return unfinished;
+  }
+
+  /** Which of the partitions hold a transaction without a marker, of any producer. */
+  async #ask(wire: Wire, { broker, parts }: Route): Promise<(Place & { readonly stableOffset: bigint })[]> {
+    if (!supports(broker, questions.listOffsets)) return [];
+    // One after the other on one connection: what is stable cannot go back, so the end must not be the older answer.
+    const [end, stable] = await Promise.all([
+      wire.send(broker, endsRequest('read_uncommitted', parts), decodeEnds),
+      wire.send(broker, endsRequest('read_committed', parts), decodeEnds),
+    ]);
+    this.#answeredAtMs.set(broker, performance.now());
+    const ends = new Map(end.ends.map((one) => [nameOf(one), one]));
+    return parts.flatMap(({ topic, partition }) => {
+      const name = nameOf({ topic, partition });
+      const stableEnd = stable.ends.find((one) => nameOf(one) === name);
+      const wholeEnd = ends.get(name);
+      for (const one of [wholeEnd, stableEnd])
+        if (one === undefined || one.errorCode !== 0) throw refusal(one?.errorCode);
+      const stableOffset = stableEnd!.offset;
+      return stableOffset < wholeEnd!.offset ? [{ topic, partition, stableOffset }] : [];
+    });
+  }
+
+  /** The markers of this session's last transaction may be on their way still. */
+  async #untilEnded({ wire, coordinator }: Asking): Promise<void> {
+    const request = transactionRequest(this.#options.transactionalId);
+    const { errorCode, state } = await wire.send(coordinator, request, decodeTransaction);
+    if (errorCode !== 0) throw protocolError(errorCode);
+    if (state.startsWith('Prepare')) throw protocolError(concurrentTransactions);
+  }
+
+  async #fateOf({ wire, producer }: Asking, { broker, firstOffset, ...place }: Unfinished): Promise<Fate> {
+    const name = nameOf(place);
+    if (this.#ends.has(name)) return 'commit';
+    if (name === nameOf(this.#options.progress)) {
+      if (this.#lastFate !== undefined) return this.#lastFate;
+      throw untold(place, 'its coordinator does not know it any more');
+    }
+    const record = await firstRecord(wire, broker, place, producer, firstOffset ?? 0n);
+    const isCovered = record && this.#options.isCovered?.(record);
+    if (isCovered === undefined)
+      throw untold(place, 'its records have no position that the progress could cover');
+    // The events of a release have positions that were covered long before.
+    return isCovered && this.#aborted?.has(name) !== true ? 'commit' : 'abort';
+  }
+
+  /**
+   * Has the coordinator write a marker. Both requests leave together, so that the death of this process cannot come
+   * between them: the coordinator would abort what only the first one has begun.
+   */
+  async #mend(
+    { wire, coordinator, producer, onUse }: Asking,
+    places: readonly Place[],
+    fate: Fate,
+  ): Promise<void> {
+    const topics = [...groupByTopic(places)].map(([topic, group]) => ({
+      topic,
+      partitions: group.map(({ partition }) => partition),
+    }));
+    onUse();
+    this.#memory.mending = { fate, producer };
+    const [added, ended] = await Promise.all([
+      wire.send(coordinator, addPartitionsRequest(producer, topics), decodeAddPartitions),
+      wire.send(coordinator, endRequest(producer, fate === 'commit'), decodeEndTxn),
+    ]);
+    try {
+      checkAdded(added);
+    } catch (error) {
+      this.#memory.mending = undefined;
+      throw error;
+    }
+    checkCommitted(ended);
+    this.#memory.mending = undefined;
+    for (const { topic, partition } of places) report({ topic, partition, did: fate });
+  }
+
+  /** Ends it as it was to end, if it is open at all, and nobody has taken over since. */
+  async #finish(wire: Wire, coordinator: Broker): Promise<void> {
+    const { mending } = this.#memory;
+    if (mending === undefined) return;
+    const request = endRequest(mending.producer, mending.fate === 'commit');
+    const answer = await wire.send(coordinator, request, decodeEndTxn);
+    if (!endedCodes.has(answer.errorCode)) checkCommitted(answer);
+    this.#memory.mending = undefined;
+  }
+}
+
+/** Codes of a coordinator that has no such transaction open, or gives it to another producer. */
+const endedCodes: ReadonlySet<number> = new Set([47, 48, 49, 90]);
+
+const fates: Readonly<Record<string, Fate>> = {
+  Ongoing: 'abort',
+  PrepareAbort: 'abort',
+  CompleteAbort: 'abort',
+  PrepareCommit: 'commit',
+  CompleteCommit: 'commit',
+};
+
+/** In the last digits of a timeout, which nobody chooses. */
+const fateDigits = { commit: 991, abort: 992 } as const;
+
+function withFate(timeoutMs: number, fate: Fate | undefined): number {
+  const isLong = timeoutMs >= 2_000;
+  return fate === undefined || !isLong
+    ? timeoutMs
+    : Math.floor(timeoutMs / 1_000 - 1) * 1_000 + fateDigits[fate];
+}
+
+function notedFate(timeoutMs: number): Fate | undefined {
+  const digits = timeoutMs % 1_000;
+  return digits === fateDigits.commit ? 'commit' : digits === fateDigits.abort ? 'abort' : undefined;
+}
+
+/** The first record that this producer has in its open transaction. */
+async function firstRecord(
+  wire: Wire,
+  broker: Broker,
+  place: Place,
+  { producerId }: Producer,
+  fromOffset: bigint,
+): Promise<FetchedRecord | undefined> {
+  const request = fetchRequest({
+    ...place,
+    fromOffset,
+    maxWaitMs: 0,
+    maxBytes: maxReadBytes,
+    isUncommitted: true,
+  });
+  const { records } = committedRecords(await wire.send(broker, request, decodeFetch), fromOffset);
+  return records.find((record) => record.producerId === producerId);
+}
+
+function refusal(errorCode = leaderNotAvailable): Error {
+  return protocolError(errorCode === topicAuthorizationFailed ? errorCode : leaderNotAvailable);
+}
+
+function untold(place: Place, why: string): RelayError {
+  return new RelayError(
+    'KAFKA_UNAVAILABLE',
+    `a transaction is unfinished in partition ${nameOf(place)}, and whether it was committed is not known: ${why}. Nothing is published there before it is; see docs/guides/kafka.md`,
+    { context: { topic: place.topic, partition: place.partition } },
+  );
+}
+
+function report(found: MarkerFound): void {
+  for (const listener of listeners) listener(found);
+}
