@@ -8,6 +8,7 @@ import { Ago, Badge, Card, Empty, QueryFailure, Scroll, Waiting } from '../../pa
 import { FilterBar } from '../../parts/filter-bar.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
+import { useOpening } from '../../parts/opening.ts';
 import { Pager } from '../../parts/pager.tsx';
 import { Visible } from '../../parts/visible.tsx';
 import { emptyList, isWhole, largestLag, others, skewOf, topicRates } from './rates.ts';
@@ -64,6 +65,8 @@ export function TopicList() {
     queryFn: () => ask(api['dead-letters'].groups.$get({ query: { statuses: 'open' } })),
     refetchInterval: everyMs,
   });
+  // What comes later would make rows higher.
+  const isOpening = useOpening(topics.isPending || lag.isPending || letters.isPending || sampled === null);
   useListKeys({ isReady: topics.data !== undefined });
   const rates = topicRates(sampled);
   const silent = isWhole(sampled) ? 0 : null;
@@ -125,7 +128,7 @@ export function TopicList() {
         <QueryFailure of={topics} />
         <QueryFailure of={letters} />
         {!topics.isError && <QueryFailure of={lag} />}
-        {topics.isPending ? (
+        {isOpening || topics.isPending ? (
           <Waiting lines={6} />
         ) : names.length === 0 ? (
           <Empty title={empty.title}>{empty.text}</Empty>
@@ -203,7 +206,7 @@ export function TopicList() {
             </table>
           </Scroll>
         )}
-        {topics.data !== undefined && (
+        {!isOpening && topics.data !== undefined && (
           <Pager
             total={topics.data.total}
             shown={topics.data.topics.length}
@@ -212,14 +215,15 @@ export function TopicList() {
             onGo={(next) => go({ after: next })}
           />
         )}
-        {topics.data !== undefined &&
+        {!isOpening &&
+          topics.data !== undefined &&
           topics.data.total > topics.data.topics.length &&
           order.by !== 'name' && (
             <p className="quiet">
               Sorted within this page of {count(topics.data.topics.length)}. Filter by name to see others.
             </p>
           )}
-        {topics.data !== undefined && (
+        {!isOpening && topics.data !== undefined && (
           <p className="quiet">
             Read from Kafka <Ago at={topics.data.at} />.{' '}
             {topics.data.topics.some(({ bytes: size }) => size === null) && `${sizesUnknown} `}
@@ -229,7 +233,7 @@ export function TopicList() {
               'Of a group with very many topics the lag of some is not read; open a topic to see it.'}
           </p>
         )}
-        <Unreached sampled={sampled} />
+        {!isOpening && <Unreached sampled={sampled} />}
       </Card>
     </>
   );
