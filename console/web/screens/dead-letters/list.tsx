@@ -20,7 +20,7 @@ import { describeJob } from './describe.tsx';
 import { expectedLines } from './expected.ts';
 import { StatusTabs } from './groups.tsx';
 import { rememberList } from './last-list.ts';
-import { OutlookLines, useOutlook } from './outlook.tsx';
+import { areAllFixed, OutlookLines, useOutlook } from './outlook.tsx';
 import {
   type ConditionName,
   conditionsOf,
@@ -90,6 +90,7 @@ export function LetterList() {
   // It reads many more than the list, which comes first.
   const outlook = useOutlook(selected, status === 'open' && total > 0);
   const isOpening = useOpening(page.isPending);
+  const isFixed = outlook.data !== undefined && areAllFixed(outlook.data);
   // None of these can be resubmitted: they are published with their keys.
   const isAllParked = total > 0 && outlook.data?.ofParkedKeys === total;
   return (
@@ -145,7 +146,7 @@ export function LetterList() {
               <Link className="button plain" href={`/dead-letters/patch?${queryOf(some)}`}>
                 Patch…
               </Link>
-              <ResubmitAct {...about} why={isAllParked ? parkedWhy : null} />
+              <ResubmitAct {...about} isNext={isFixed} why={isAllParked ? parkedWhy : null} />
               <DiscardAct {...about} />
             </Actions>
             <TryNow selected={some} isDetailed />
