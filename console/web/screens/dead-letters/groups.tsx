@@ -9,6 +9,7 @@ import { Ago, Bar, Card, Empty, Loading, QueryFailure } from '../../parts/basics
 import { Heading } from '../../parts/heading.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
 import { Visible } from '../../parts/visible.tsx';
+import { visibleText } from '../../parts/visible-text.ts';
 import { queryOf, selectionFrom, selectionOfGroup, statuses } from './selection.ts';
 import { TryNow } from './try-now.tsx';
 
@@ -165,7 +166,12 @@ function Group({
           last <Ago at={lastSeen} />
         </p>
       </div>
-      {status === 'open' && <TryNow selected={selected} />}
+      {status === 'open' && (
+        <TryNow
+          selected={selected}
+          about={visibleText([code, type, path].filter(Boolean).join(' ').slice(0, 200))}
+        />
+      )}
     </li>
   );
 }

@@ -9,8 +9,19 @@ import { JobProgress, useJob } from '../../parts/job.tsx';
 import { TrialResult } from './describe.tsx';
 import { queryOf, type Selected } from './selection.ts';
 
-/** @param isDetailed with the reasons of those that would be refused */
-export function TryNow({ selected, isDetailed = false }: { selected: Selected; isDetailed?: boolean }) {
+/**
+ * @param isDetailed with the reasons of those that would be refused
+ * @param about which ones, for who hears the button among others of its name
+ */
+export function TryNow({
+  selected,
+  isDetailed = false,
+  about,
+}: {
+  selected: Selected;
+  isDetailed?: boolean;
+  about?: string;
+}) {
   const queries = useQueryClient();
   const key = ['try', queryOf(selected).toString()];
   // Kept while the page is open, so that who comes back still sees the answer.
@@ -33,6 +44,7 @@ export function TryNow({ selected, isDetailed = false }: { selected: Selected; i
     }
   };
   const trial = job?.state === 'done' || job?.state === 'cancelled' ? (job.result as Trial | null) : null;
+  const label = trial === null ? 'Would they be published?' : 'Check again';
   const isRunning = jobId !== null && (job === null || job.state === 'running') && error === undefined;
   return (
     <div className="try-now">
@@ -56,8 +68,11 @@ export function TryNow({ selected, isDetailed = false }: { selected: Selected; i
       {error !== undefined && <Failure error={error} />}
       {fault !== undefined && <Failure error={fault} />}
       {!isRunning && (
-        <Button onClick={() => void start()}>
-          {trial === null ? 'Would they be published?' : 'Check again'}
+        <Button
+          onClick={() => void start()}
+          {...(about !== undefined && { 'aria-label': `${label} ${about}` })}
+        >
+          {label}
         </Button>
       )}
       {isDetailed && trial !== null && trial.refused.length > 0 && (

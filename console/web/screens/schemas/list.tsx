@@ -97,7 +97,9 @@ export function SubjectList() {
                           )}
                         </td>
                         <td>
-                          <Link href={`/schemas/${subject}/try`}>Try a schema</Link>
+                          <Link href={`/schemas/${subject}/try`} aria-label={`Try a schema for ${subject}`}>
+                            Try a schema
+                          </Link>
                         </td>
                       </tr>
                     );
