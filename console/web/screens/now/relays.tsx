@@ -3,6 +3,7 @@ import type { KnownRelay } from '../../../../relay/operations/relays.ts';
 import type { Sampled } from '../../../server/live/sampler.ts';
 import { bytes, figure, milliseconds, percent } from '../../data/format.ts';
 import { Ago, Badge, Card, Empty, Scroll, type Tone } from '../../parts/basics.tsx';
+import { steady } from './steady.ts';
 
 export function Relays({ relays, sampled }: { relays: readonly KnownRelay[]; sampled: Sampled | null }) {
   const unreached = sampled?.relays.filter(({ failure }) => failure !== null) ?? [];
@@ -28,7 +29,7 @@ export function Relays({ relays, sampled }: { relays: readonly KnownRelay[]; sam
               </tr>
             </thead>
             <tbody>
-              {relays.map((relay) => {
+              {steady(relays).map((relay) => {
                 const { instance, host, isGone, state, stateSince, facts, version, seenAt } = relay;
                 const figures = sampled?.relays.find((each) => each.instance === instance)?.figures;
                 return (

@@ -3,13 +3,14 @@ import type { KnownRelay } from '../../../../relay/operations/relays.ts';
 import type { Sampled } from '../../../server/live/sampler.ts';
 import { figure } from '../../data/format.ts';
 import { Ago, Card, FaultText } from '../../parts/basics.tsx';
+import { steady } from './steady.ts';
 
 /** Of slow attempts none falls between two samples, mostly: that is no rate of 0. */
 const attemptsText = (perMinute: number | null) =>
   perMinute === null || perMinute === 0 ? '' : `, ${figure(perMinute)} attempts a minute`;
 
 export function Retries({ relays, sampled }: { relays: readonly KnownRelay[]; sampled: Sampled | null }) {
-  const failing = relays.flatMap(({ instance, isGone, facts: { error } }) =>
+  const failing = steady(relays).flatMap(({ instance, isGone, facts: { error } }) =>
     error === null || error.isOver || isGone ? [] : [{ instance, error }],
   );
   if (failing.length === 0) return null;
