@@ -53,6 +53,9 @@ export class OpenTransactions {
   readonly #options: OpenTransactionsOptions;
   #wire: Wire | undefined;
   #topics: readonly string[] = [];
+  /** Allowed topics beyond the limit. */
+  #beyond = 0;
+  #leftOut = 0;
   #looks = 0;
   /** By topic and partition, as of the last look. */
   #leaders = new Map<string, number>();
@@ -71,6 +74,11 @@ export class OpenTransactions {
     return this.#failure;
   }
 
+  /** Topics that the latest look left out, since there are too many. */
+  get leftOut(): number {
+    return this.#leftOut;
+  }
+
   /** @throws the client's errors if no broker answers */
   async look(): Promise<LookedAt[]> {
     this.#failure = undefined;
@@ -79,6 +87,7 @@ export class OpenTransactions {
     try {
       const { topicMetadata } = await this.#askMetadata();
       const places = partitionsOf(topicMetadata, this.#topics);
+      this.#leftOut = this.#beyond + this.#topics.length - new Set(places.map(({ topic }) => topic)).size;
       this.#leaders = new Map(places.map((each) => [nameOf(each), each.leader]));
       const ends = await this.#askEnds(places);
       if (this.#isBroken) await this.close();
@@ -148,6 +157,7 @@ export class OpenTransactions {
     const { own, isAllowed, topicsMax } = this.#options;
     const names = topicMetadata.map(({ topic }) => topic);
     const others = names.filter((name) => isAllowed(name) && !own.includes(name)).sort();
+    this.#beyond = Math.max(0, others.length - topicsMax);
     return [...own.filter((name) => names.includes(name)), ...others.slice(0, topicsMax)];
   }
 

@@ -40,7 +40,7 @@ export const openTransactions: Check<KafkaContext> = {
         if (owned !== undefined) named.push({ ...each, owner: owned.owner });
       }
       const others = standing.slice(askedMax).map((each): Named => ({ ...each, owner: 'unknown' }));
-      return judgeEnds(looked, [...named, ...others]);
+      return judgeEnds(looked, [...named, ...others], transactions.leftOut);
     } catch (error) {
       throw kafkaError(error, 'looking for open transactions');
     } finally {
@@ -69,8 +69,11 @@ const ownerNames: Readonly<Record<TransactionOwner, string>> = {
   unknown: 'whose it is could not be seen',
 };
 
-/** @param standing those that did not move while they were watched */
-export function judgeEnds(looked: readonly LookedAt[], standing: readonly Named[]): Verdict {
+/**
+ * @param standing those that did not move while they were watched
+ * @param leftOut topics that nobody looked at
+ */
+export function judgeEnds(looked: readonly LookedAt[], standing: readonly Named[], leftOut: number): Verdict {
   if (standing.length > 0) {
     const places = standing.map(
       ({ topic, partition, offset, owner }) =>
@@ -89,5 +92,6 @@ export function judgeEnds(looked: readonly LookedAt[], standing: readonly Named[
     );
   const count = new Set(looked.map(({ topic }) => topic)).size;
   if (count === 0) return ok('no topic exists yet');
-  return ok(`consumers under read_committed get to the end of ${counted(count, 'topic')}`);
+  const rest = leftOut === 0 ? '' : `; ${counted(leftOut, 'topic was', 'topics were')} not looked at`;
+  return ok(`consumers under read_committed get to the end of ${counted(count, 'topic')}${rest}`);
 }

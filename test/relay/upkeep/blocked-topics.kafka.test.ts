@@ -4,11 +4,12 @@ import { expect, onTestFinished, test } from 'vitest';
 import { createKafka } from '../../../relay/connect/kafka.ts';
 import type { HangingTransaction, TransactionOwner } from '../../../relay/model/hanging-transaction.ts';
 import type { Facts } from '../../../relay/observe/facts.ts';
+import { OpenTransactions } from '../../../relay/publish/open-transactions.ts';
 import { ensureProgressTopic } from '../../../relay/publish/progress-topic.ts';
 import { StandingPartitions } from '../../../relay/publish/standing-partitions.ts';
 import { transactionalIdOf } from '../../../relay/publish/transactional-id.ts';
 import { blockedTopicsDuty } from '../../../relay/upkeep/blocked-topics.ts';
-import { createTopic, kafkaClient, withAdmin } from '../../support/kafka.ts';
+import { createTopic, createTopics, kafkaClient, withAdmin } from '../../support/kafka.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
 import { configOf } from '../settings.ts';
@@ -106,4 +107,19 @@ test("a relay's transaction hangs sooner than that of somebody else", async () =
   await foreign.abort();
   await begin(unique('relay'), { position: '0000000000000001.00000000' });
   await expect.poll(async () => (await look()).hanging).toMatchObject([{ owner: 'relay', offset: '2' }]);
+});
+
+test('topics beyond the limit are left out, and counted', async () => {
+  const name = unique('many');
+  const topics = ['a', 'b', 'c'].map((letter) => `${name}.${letter}`);
+  await createTopics(topics.map((topic) => ({ topic, numPartitions: 1 })));
+  const transactions = new OpenTransactions(await kafkaClient(), {
+    own: [],
+    isAllowed: (topic) => topic.startsWith(name),
+    topicsMax: 2,
+    transactionalId: name,
+  });
+  onTestFinished(() => transactions.close());
+  expect((await transactions.look()).map(({ topic }) => topic)).toEqual(topics.slice(0, 2));
+  expect(transactions.leftOut).toBe(1);
 });
