@@ -12,6 +12,7 @@ import { useTitle } from './data/title.ts';
 import { visit } from './data/visit.ts';
 import icon from './icon.svg';
 import { Ago, Badge, Failure, Loading } from './parts/basics.tsx';
+import { Boundary } from './parts/boundary.tsx';
 import { useKeptFocus } from './parts/kept-focus.ts';
 import { later } from './parts/later.tsx';
 import { Words } from './parts/words.tsx';
@@ -112,16 +113,18 @@ function Frame({ person, role, via, slotName, version, grafanaUrl }: FrameProps)
       <main id="main" tabIndex={-1} data-screen={current?.path.slice(1) || 'now'}>
         <StillKnown />
         <Freshness />
-        <Suspense fallback={<Opening title={path === current?.path ? current.title : null} />}>
-          <Switch>
-            {loaded.map(({ path: to, Screen }) => (
-              <Route key={to} path={to === '/' ? '/' : `${to}/*?`} component={Screen} />
-            ))}
-            <Route>
-              <Redirect to="/" />
-            </Route>
-          </Switch>
-        </Suspense>
+        <Boundary key={current?.path ?? ''}>
+          <Suspense fallback={<Opening title={path === current?.path ? current.title : null} />}>
+            <Switch>
+              {loaded.map(({ path: to, Screen }) => (
+                <Route key={to} path={to === '/' ? '/' : `${to}/*?`} component={Screen} />
+              ))}
+              <Route>
+                <Redirect to="/" />
+              </Route>
+            </Switch>
+          </Suspense>
+        </Boundary>
       </main>
     </div>
   );

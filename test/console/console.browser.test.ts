@@ -260,6 +260,22 @@ describe('what is shown', () => {
     await streaming(page).waitFor();
   });
 
+  test('of a screen whose code is gone is a way on, and the other screens stay', async () => {
+    await using tab = await desk.open();
+    const { page } = tab;
+    // As after an upgrade.
+    await page.route(/\/assets\/schemas-[^/]+\.js$/, (route) => route.fulfill({ status: 404 }));
+    await desk.signIn(page);
+    const screens = page.getByRole('navigation', { name: 'Screens' });
+    await screens.getByRole('link', { name: 'Schemas' }).click();
+    await page.getByRole('alert').getByText('Load the page again').waitFor();
+    await screens.getByRole('link', { name: 'Now' }).click();
+    await streaming(page).waitFor();
+    await page.unrouteAll();
+    await page.goto(`${desk.served.url}/schemas`);
+    await page.getByRole('heading', { name: 'Schemas' }).waitFor();
+  });
+
   test('stays with its age while the console is away; then one signs in again', async () => {
     await using tab = await desk.open();
     const { page } = tab;
