@@ -207,9 +207,9 @@ export type RelaySettings = {
     readonly maxTransactionEvents?: number | undefined;
     /** Most bytes in one Kafka transaction; 0 = without limit. A larger Postgres transaction is split. Default: `0`. */
     readonly maxTransactionBytes?: number | undefined;
-    /** Number of events at which a Kafka transaction is full: it then takes no further Postgres transactions. Default: `2000`. */
+    /** Number of events at which a Kafka transaction is full: it then takes no further Postgres transactions. One over more than 20 partitions takes more in proportion, at most five times as many, because each partition costs the brokers a record batch and a marker. Default: `2000`. */
     readonly batchEvents?: number | undefined;
-    /** Number of bytes at which a Kafka transaction is full: it then takes no further Postgres transactions. Default: `1048576`. */
+    /** Number of bytes at which a Kafka transaction is full: it then takes no further Postgres transactions. More over many partitions, as with `publish.batchEvents`. Default: `1048576`. */
     readonly batchBytes?: number | undefined;
     /** Shortest time between the starts of two Kafka transactions, in ms, so that more events share one. The first event after a pause never waits; with 0 no event waits. Default: `4`. */
     readonly lingerMs?: number | undefined;

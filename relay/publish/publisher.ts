@@ -14,6 +14,8 @@ export interface Batch {
   readonly bytes: number;
   /** Size of the record batches as they were sent, after they were; undefined where the producer does not know it. */
   readonly sentBytes: number | undefined;
+  /** How many partitions have events in it. */
+  readonly partitionCount: number;
   append(record: OutboundRecord): void;
   /** Events by topic, for metrics. Still available after the batch is committed. */
   eventsByTopic(): Map<string, number>;

@@ -98,7 +98,8 @@ export class Filling {
     if (transaction.endLsn === null && transaction.firstOrdinal === 0) return false;
     const most = partLimits(limits);
     const held = this.batch.events + this.deadLetters.length;
-    if (held >= limits.batchEvents || this.batch.bytes >= limits.batchBytes) return false;
+    const times = timesOf(this.batch.partitionCount);
+    if (held >= limits.batchEvents * times || this.batch.bytes >= limits.batchBytes * times) return false;
     return (
       held + transaction.rows.length <= most.events && this.batch.bytes + transaction.bytes <= most.bytes
     );
@@ -129,6 +130,17 @@ export class Filling {
     };
   }
 }
+
+/**
+ * Each partition of a Kafka transaction costs the brokers a record batch and a marker, about as much as twenty events. So
+ * a transaction is large enough with 100 events in each partition, and at most five times as large as otherwise.
+ */
+const partitionsPerBatch = 20;
+const timesMax = 5;
+
+/** How many times `batchEvents` and `batchBytes` make a batch large enough. */
+export const timesOf = (partitions: number): number =>
+  Math.min(timesMax, Math.max(1, partitions / partitionsPerBatch));
 
 /**
  * Whether nothing of a transaction has to be kept until it is committed. Its bytes are given back at once: progress alone is

@@ -147,13 +147,13 @@ export const publish = section({
     1024 * 1024 * MiB,
   ),
   batchEvents: integer(
-    'Number of events at which a Kafka transaction is full: it then takes no further Postgres transactions.',
+    'Number of events at which a Kafka transaction is full: it then takes no further Postgres transactions. One over more than 20 partitions takes more in proportion, at most five times as many, because each partition costs the brokers a record batch and a marker.',
     2_000,
     1,
     1_000_000,
   ),
   batchBytes: integer(
-    'Number of bytes at which a Kafka transaction is full: it then takes no further Postgres transactions.',
+    'Number of bytes at which a Kafka transaction is full: it then takes no further Postgres transactions. More over many partitions, as with `publish.batchEvents`.',
     MiB,
     1_024,
     1024 * MiB,

@@ -50,6 +50,10 @@ export class BatchBuilder implements Batch {
     return this.#bytes;
   }
 
+  get partitionCount(): number {
+    return this.#partitions.size;
+  }
+
   append(record: OutboundRecord): void {
     const queue = this.#queue(record.topic, record.partition);
     let slice = queue.slices.at(-1);

@@ -35,6 +35,7 @@ export class LeanBatchBuilder implements Batch {
   #events = 0;
   #bytes = 0;
   #sentBytes = 0;
+  #partitionCount = 0;
 
   constructor(pool: BufferPool) {
     this.#pool = pool;
@@ -47,6 +48,10 @@ export class LeanBatchBuilder implements Batch {
   /** Upper bound of the bytes that the records take in Kafka. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  get partitionCount(): number {
+    return this.#partitionCount;
   }
 
   append(record: OutboundRecord): void {
@@ -104,8 +109,10 @@ export class LeanBatchBuilder implements Batch {
     if (!Number.isInteger(partition))
       throw new RelayError('INTERNAL', 'a record without a partition reached the producer');
     const batch = new RecordBatch(this.#pool, partition, bound);
-    if (queue === undefined) partitions.set(partition, { open: batch, batches: [batch] });
-    else {
+    if (queue === undefined) {
+      partitions.set(partition, { open: batch, batches: [batch] });
+      this.#partitionCount += 1;
+    } else {
       queue.open = batch;
       queue.batches.push(batch);
     }

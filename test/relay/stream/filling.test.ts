@@ -77,6 +77,31 @@ describe('what a batch takes', () => {
     large.add(transactionOf(1n, 1), decided(1, 1_024));
     expect(large.takes(transactionOf(2n, 1), publish)).toBe(false);
   });
+
+  test.each([
+    [1, 100],
+    [20, 100],
+    [50, 250],
+    [100, 500],
+    [400, 500],
+  ])('over %i partitions is %i events, which pay for what each partition costs', (partitions, full) => {
+    const wide = { ...publish, batchEvents: 100, batchBytes: 1e9, partEvents: 1e6, partBytes: 1e9 };
+    const limits = { ...wide, maxTransactionEvents: 0, maxTransactionBytes: 0 };
+    const spread = (count: number) => ({
+      ...decided(0),
+      records: Array.from({ length: count }, (_, n) => recordOf({ partition: n % partitions })),
+    });
+    const target = filling();
+    target.add(transactionOf(1n, partitions), spread(partitions));
+    for (let events = partitions; events < full; events++) {
+      expect(target.takes(transactionOf(2n, 1), limits)).toBe(true);
+      target.add(transactionOf(2n, 1), spread(1));
+    }
+    expect(target.takes(transactionOf(3n, 1), limits)).toBe(false);
+    // Where the cluster is too slow for that, the limits of one Kafka transaction count.
+    const slow = { ...limits, maxTransactionEvents: 60 };
+    expect(target.takes(transactionOf(3n, 1), slow)).toBe(false);
+  });
 });
 
 describe('what a batch covers', () => {
