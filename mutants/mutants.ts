@@ -1337,6 +1337,15 @@ export const mutants: readonly Mutant[] = [
     only: 'whose standby is away',
   },
   {
+    name: 'a request to a broker that never answers is not given up after a silence',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/publish/wire/kafkajs-internals.ts',
+    find: '    send.call(this, request);\n    this.scheduleRequestTimeoutCheck();',
+    replace: '    send.call(this, request);',
+    tests: ['test/relay/publish/wire/kafkajs-internals.test.ts'],
+  },
+  {
     name: 'the memory of rows that still wait is used for later rows',
     promise: 'no loss',
     invariants: ['I1'],
