@@ -54,7 +54,10 @@ export function blockedTopicsDuty(means: BlockedTopicsMeans): Duty | undefined {
     shareMax: lookShareMax,
     run: (signal) => {
       // Its connections stay open between two looks.
-      const end = () => void transactions.close().then(ended.resolve, ended.resolve);
+      const end = () => {
+        ended.resolve();
+        void transactions.close().catch(() => {});
+      };
       if (watched !== signal) signal.addEventListener('abort', end, { once: true });
       watched = signal;
       // The client tries for minutes to reach a broker that is gone. The end of the stream does not wait for that.
