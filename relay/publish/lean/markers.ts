@@ -169,7 +169,7 @@ export class Markers {
   async ensure(asking: Asking, routes: readonly Route[], isBegun: boolean): Promise<void> {
     await this.#finish(asking.wire, asking.coordinator);
     const unfinished: Unfinished[] = [];
-    for (const route of isBegun ? routes : await this.#withFound(asking, routes)) {
+    for (const route of isBegun ? routes : await this.#withOthers(asking, routes)) {
       const parts = route.parts.filter((place) => !this.#isSure(route.broker, place));
       if (parts.length === 0) continue;
       unfinished.push(...(await this.#look(asking, { ...route, parts })));
@@ -217,9 +217,12 @@ export class Markers {
     return this.#sure.has(nameOf(place)) && performance.now() - answeredMs < freshMs;
   }
 
-  async #withFound({ wire }: Asking, routes: readonly Route[]): Promise<Route[]> {
+  async #withOthers({ wire }: Asking, routes: readonly Route[]): Promise<Route[]> {
+    const { progress } = this.#options;
     const all = [...routes];
-    for (const [name, place] of this.#memory.found) {
+    // Always: what a transaction without a progress is like says nothing about the progress of the one before.
+    for (const [name, place] of [[nameOf(progress), progress] as const, ...this.#memory.found]) {
+      if (routes.some(({ parts }) => parts.some((part) => nameOf(part) === name))) continue;
       try {
         all.push({ broker: await wire.leader(place.topic, place.partition), parts: [place] });
       } catch (error) {
