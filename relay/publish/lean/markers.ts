@@ -221,7 +221,10 @@ export class Markers {
     const { progress } = this.#options;
     const all = [...routes];
     // Always: what a transaction without a progress is like says nothing about the progress of the one before.
-    for (const [name, place] of [[nameOf(progress), progress] as const, ...this.#memory.found]) {
+    // A claim has nothing else, and before it is read nobody can tell how a transaction with events ended.
+    const hasEvents = routes.some(({ parts }) => parts.some((part) => nameOf(part) !== nameOf(progress)));
+    const found = hasEvents ? [...this.#memory.found] : [];
+    for (const [name, place] of [[nameOf(progress), progress] as const, ...found]) {
       if (routes.some(({ parts }) => parts.some((part) => nameOf(part) === name))) continue;
       try {
         all.push({ broker: await wire.leader(place.topic, place.partition), parts: [place] });
