@@ -105,7 +105,11 @@ export class BenchWorld implements AsyncDisposable {
   startRelay({ env, checkout = this.#relay }: RelayVariant = {}): RelayProcess {
     const { run } = this;
     return new RelayProcess({
-      env: { ...relayEnv(this.stack, { HTTP_PORT: 0, PUBLISH_COMPRESSION: 'none' }), ...env },
+      env: {
+        ...relayEnv(this.stack, { HTTP_PORT: 0, PUBLISH_COMPRESSION: 'none' }),
+        MALLOC_ARENA_MAX: '2', // as the image and the command of the package do
+        ...env,
+      },
       run,
       logFile: path.join(run.dir, 'relay.log'),
       checkout,
