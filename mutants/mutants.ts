@@ -661,15 +661,6 @@ export const mutants: readonly Mutant[] = [
     tests: 'simulation',
   },
   {
-    name: 'a partition stays sure after its connection was lost',
-    promise: 'no loss',
-    invariants: ['I1', 'I2', 'I3', 'I5', 'I7', 'I8'],
-    file: 'relay/publish/lean/markers.ts',
-    find: '    this.#sure.clear();\n',
-    replace: '',
-    tests: 'simulation',
-  },
-  {
     name: 'in protocol 2 the next transaction has the epoch of the one before',
     promise: 'no double',
     invariants: ['I2'],
