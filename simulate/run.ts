@@ -194,6 +194,7 @@ class Run {
       random,
       count: (what) => this.#faults.count(what),
       onDecided: (entries) => this.#guard(() => this.#observer.onDecided(entries, this.#scheduler.nowMs)),
+      onMendBegun: () => this.#failMend(),
     });
     this.#cluster.abortableShare = this.#kafka.abortableShare;
     this.#faults.count(`seeds with transaction version ${this.#kafka.versions}`);
@@ -627,6 +628,19 @@ class Run {
     this.#scheduler.after(this.#random.around(150), () => {
       for (const partition of led) partition.isFenced = false;
     });
+  }
+
+  /** Of the two requests that write a marker after the fact, the coordinator has done the first. */
+  #failMend(): void {
+    const random = this.#random;
+    const { mendFaultShare } = this.#kafka;
+    if (this.#faults.isOver || mendFaultShare === 0 || !random.chance(mendFaultShare)) return;
+    const isMoved = random.chance(0.8) && this.#cluster.moveCoordinator();
+    const isKilled = random.chance(0.7) && this.#kill(random.chance(0.3));
+    const what = [...(isMoved ? ['coordinator moved'] : []), ...(isKilled ? ['relay killed'] : [])];
+    if (what.length === 0) return;
+    this.#faults.count(`${what.join(' and ')} while a marker was written`);
+    this.#note('fault', `${what.join(' and ')} while a marker is written`);
   }
 
   #changeTransactionVersion(): boolean {

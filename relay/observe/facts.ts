@@ -236,12 +236,13 @@ export type Facts = {
 
   /**
    * Kafka left out the marker of a transaction in a partition (KAFKA-20734). The relay has it written, as the transaction
-   * ended; `noticed`: after more was written there, so the next marker stands for both.
+   * ended; `noticed`: after more was written there, so the next marker stands for both; `undone`: Kafka aborted what was to
+   * finish a committed transaction. The topic is empty if Kafka does not name it any more.
    */
   readonly markerMissed: {
     readonly topic: string;
     readonly partition: number;
-    readonly did: 'commit' | 'abort' | 'noticed';
+    readonly did: 'commit' | 'abort' | 'noticed' | 'undone';
   };
 
   /** A quota: Kafka lets this client send nothing for so long. */

@@ -151,13 +151,21 @@ export function logListener(logs: ComponentLogs, now: () => number = () => perfo
       slotSeen: (seen) => {
         writtenLsn = seen.writtenLsn;
       },
-      markerMissed: ({ topic, partition, did }) =>
+      markerMissed: ({ topic, partition, did }) => {
+        if (did === 'undone') {
+          publish.error(
+            topic === '' ? {} : { topic, partition },
+            'Kafka aborted the transaction that was to finish a committed one: published events may be invisible to consumers. Run outbox-relay verify, and publish what is missing with outbox-relay replay',
+          );
+          return;
+        }
         publish.warn(
           { topic, partition, did },
           did === 'noticed'
             ? 'Kafka left a transaction unfinished in a partition; the commit of the next one finishes it'
             : `Kafka left a transaction unfinished in a partition; the relay finished it with its own outcome: ${did}`,
-        ),
+        );
+      },
       throttled: ({ throttleMs, broker, clientId }) => {
         if (now() - throttledMs < throttleLineIntervalMs) return;
         throttledMs = now();

@@ -198,7 +198,9 @@ export function metricsListener(
       },
       stopped: ({ failure: { code } }) => failed(code),
       drainFailed: ({ failure: { code } }) => failed(code),
-      markerMissed: ({ topic }) => counter.kafka_markers_mended_total.inc({ topic: bounded(topic) }),
+      markerMissed: ({ topic, did }) => {
+        if (did !== 'undone') counter.kafka_markers_mended_total.inc({ topic: bounded(topic) });
+      },
       throttled: ({ throttleMs }) => counter.kafka_throttle_seconds_total.inc(throttleMs / 1000),
 
       controlled: setControl,

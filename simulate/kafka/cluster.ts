@@ -30,6 +30,7 @@ export type ClusterOptions = {
   readonly between?: Between;
   /** Of partitions without a leader. */
   readonly skippedMarkerShare?: number;
+  readonly onMendBegun?: () => void;
 };
 
 export type ProduceRequest = {
@@ -94,6 +95,7 @@ export class KafkaCluster {
       firstEpoch: options.firstEpoch ?? 0,
       onDecided: (transaction) => this.#decided(transaction),
       skippedMarkerShare: options.skippedMarkerShare ?? 0,
+      onMendBegun: options.onMendBegun ?? (() => {}),
       count: (what) => this.#count(what),
     });
     this.#verifications = new Map(

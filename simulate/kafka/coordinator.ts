@@ -48,6 +48,8 @@ export type CoordinatorOptions = {
   readonly onDecided: (transaction: Transaction) => void;
   /** Share of the markers that are left out at each attempt to write them to a partition without a leader. */
   readonly skippedMarkerShare: number;
+  /** Called when the log holds that a transaction has a partition where an earlier one of its producer has no marker. */
+  readonly onMendBegun: () => void;
   readonly count: (what: string) => void;
 };
 
@@ -161,7 +163,12 @@ export class Coordinator {
       transactionVersion,
     };
     if (!isOpen) this.#watchTimeout(transactionalId, next);
-    this.#append(found, next, answer);
+    const { producerId } = transaction;
+    const isMend = partitions.some((one) => one.firstOpen?.producerId === producerId);
+    this.#append(found, next, (error) => {
+      if (isMend && !isOpen && error === codes.none) this.#options.onMendBegun();
+      answer(error);
+    });
   }
 
   /** @param answer gets the error of each partition that is not in the transaction */

@@ -15,6 +15,8 @@ export type KafkaWeather = {
   readonly abortableShare: number;
   /** How often a coordinator that has no leader to write a marker to leaves it out, as Kafka 4.3 does (KAFKA-20734). */
   readonly skippedMarkerShare: number;
+  /** How often something fails while a marker is written after the fact, between the two requests that this takes. */
+  readonly mendFaultShare: number;
 };
 
 /**
@@ -35,6 +37,7 @@ export function drawKafka(random: Random, asked: TransactionVersions | undefined
   const left = random.pick([0, 1, 3, 20]);
   const share = random.pick([0, 0, 0, 0.002, 0.02]);
   const skipped = random.pick([0, 0.2, 1]);
+  const mendFaultShare = random.pick([0, 0.3]);
   const versions = asked ?? drawn;
   return {
     versions,
@@ -44,5 +47,6 @@ export function drawKafka(random: Random, asked: TransactionVersions | undefined
     abortableShare: share,
     // A producer cannot end what its last producer id has open, so the two never meet here.
     skippedMarkerShare: isNearEnd ? 0 : skipped,
+    mendFaultShare,
   };
 }

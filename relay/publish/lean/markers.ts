@@ -14,28 +14,34 @@
 import type { Kafka } from 'kafkajs';
 import { kafkaErrorType } from '../../connect/kafka.ts';
 import { RelayError } from '../../errors.ts';
-import { committedRecords, decodeFetch, type FetchedRecord, fetchRequest } from '../wire/fetch.ts';
-import { type Broker, decodeAddPartitions, decodeEndTxn, protocolError } from '../wire/kafkajs-internals.ts';
+import type { FetchedRecord } from '../wire/fetch.ts';
+import { type Broker, protocolError } from '../wire/kafkajs-internals.ts';
 import type { Wire } from '../wire/kafkajs-wire.ts';
 import {
-  decodeEnds,
   decodeProducers,
   decodeTransaction,
-  endsRequest,
   type Place,
   producersRequest,
   questions,
+  type TransactionAnswer,
   transactionalIdNotFound,
   transactionRequest,
 } from '../wire/questions.ts';
-import { checkAdded, checkCommitted, uncertain } from './answers.ts';
-import { groupByTopic, type Placed } from './produce-plan.ts';
+import { uncertain } from './answers.ts';
+import { type Fate, isMendOpen, isMendUndone, lastFate, withNote } from './marker-fate.ts';
+import { commitFor, Mending, type MendingMeans } from './mending.ts';
+import type { Placed } from './produce-plan.ts';
 import { supports } from './protocols.ts';
-import { addPartitionsRequest, endRequest, type Producer } from './requests.ts';
+import type { Producer } from './requests.ts';
 import type { Sequences } from './sequences.ts';
-
-/** How a transaction ended, or must end. */
-export type Fate = 'commit' | 'abort';
+import {
+  firstRecord,
+  leaderNotAvailable,
+  nameOf,
+  partitionsBehind,
+  type Route,
+  topicAuthorizationFailed,
+} from './unfinished.ts';
 
 export type MarkersOptions = {
   readonly transactionalId: string;
@@ -46,19 +52,12 @@ export type MarkersOptions = {
 };
 
 /** Whom to ask, and in whose name. */
-export type Asking = {
-  readonly wire: Wire;
-  readonly coordinator: Broker;
-  readonly producer: Producer;
-  /** Called before a transaction of protocol 1 begins. */
-  readonly onUse: () => void;
-};
+export type Asking = MendingMeans;
 
-type Route = { readonly broker: Broker; readonly parts: readonly Place[] };
 type Unfinished = Place & { readonly broker: Broker; readonly firstOffset: bigint | undefined };
 
-/** A marker that was missing: found after the fact, or written now. */
-export type MarkerFound = Place & { readonly did: Fate | 'noticed' };
+/** A marker that was missing: found after the fact, written now, or the wrong one: then the topic may be empty. */
+export type MarkerFound = Place & { readonly did: Fate | 'noticed' | 'undone' };
 
 const listeners = new Set<(found: MarkerFound) => void>();
 
@@ -73,10 +72,10 @@ type Memory = {
   epoch: number;
   /** In the transaction that a takeover aborted. */
   aborted: ReadonlySet<string>;
-  /** Found unfinished within a transaction, so before the next one they are looked at first. */
+  /** Found unfinished, so before the next transaction with events they are looked at first. */
   readonly found: Map<string, Place>;
-  /** A transaction without records that may be open still. */
-  mending?: { readonly fate: Fate; readonly producer: Producer } | undefined;
+  /** Of a transaction that was to finish a committed one, and was aborted. */
+  undoneEpoch?: number;
 };
 const memories = new WeakMap<Kafka, Map<string, Memory>>();
 
@@ -90,12 +89,7 @@ function memoryOf(kafka: Kafka, transactionalId: string): Memory {
 
 /** Less than the time after which the controller takes a silent broker for lost, and its last heartbeat may be 2 s old. */
 const freshMs = 5_000;
-const maxReadBytes = 64 * 1024;
-const topicAuthorizationFailed = 29;
-const leaderNotAvailable = 5;
 const concurrentTransactions = 51;
-
-const nameOf = ({ topic, partition }: Place): string => `${topic}/${partition}`;
 
 export class Markers {
   readonly #options: MarkersOptions;
@@ -108,6 +102,7 @@ export class Markers {
   readonly #ends = new Map<string, bigint>();
   /** In the open transaction. */
   readonly #written = new Set<string>();
+  readonly #mending = new Mending();
   /** The predecessor's open transaction, which InitProducerId aborts. */
   #aborted: Set<string> | undefined;
   /** Of the last transaction before this session. */
@@ -127,12 +122,9 @@ export class Markers {
    * Notes how the last transaction ends, before InitProducerId makes the coordinator forget it. The timeout that this
    * returns keeps it for a successor, if this session ends before it has looked at the partition of the progress.
    */
-  async beforeTakeover(
-    { wire, coordinator }: Pick<Asking, 'wire' | 'coordinator'>,
-    timeoutMs: number,
-  ): Promise<number> {
+  async beforeTakeover(asking: Pick<Asking, 'wire' | 'coordinator'>, timeoutMs: number): Promise<number> {
+    const { wire, coordinator } = asking;
     if (!supports(coordinator, questions.describeTransactions)) return timeoutMs;
-    await this.#finish(wire, coordinator);
     const { progress, transactionalId } = this.#options;
     // Without a leader there the session cannot begin, and the marker of the abort would be left out.
     await this.#ask(wire, {
@@ -144,15 +136,26 @@ export class Markers {
     const { errorCode, state, epoch, places } = described;
     if (errorCode === transactionalIdNotFound) return timeoutMs;
     if (errorCode !== 0) throw protocolError(errorCode);
+    if (isMendUndone(described)) this.#reportUndone(described);
+    if (isMendOpen(described)) await commitFor(asking, transactionalId, described);
     this.#aborted ??= new Set(this.#memory.epoch === epoch ? this.#memory.aborted : []);
     if (state === 'Ongoing' || state === 'PrepareAbort')
       for (const place of places) this.#aborted.add(nameOf(place));
-    this.#lastFate = state === 'Empty' ? notedFate(described.timeoutMs) : fates[state];
-    return withFate(timeoutMs, this.#lastFate);
+    this.#lastFate = lastFate(described);
+    return withNote(timeoutMs, this.#lastFate);
+  }
+
+  /** Once for each. */
+  #reportUndone({ epoch, places }: TransactionAnswer): void {
+    if (this.#memory.undoneEpoch === epoch) return;
+    this.#memory.undoneEpoch = epoch;
+    const found = places.length > 0 ? places : [{ topic: '', partition: -1 }];
+    for (const place of found) report({ ...place, did: 'undone' });
   }
 
   /** The transactional id is ours. Nothing else may come before the partition of the progress is sure. */
   async afterTakeover(asking: Asking): Promise<void> {
+    this.#mending.begin();
     this.#memory.epoch = asking.producer.producerEpoch;
     this.#memory.aborted = this.#aborted ?? new Set();
     if (!supports(asking.coordinator, questions.describeTransactions)) return;
@@ -167,17 +170,19 @@ export class Markers {
    * @throws the client's errors: also one that has everything looked up again, after a marker was written
    */
   async ensure(asking: Asking, routes: readonly Route[], isBegun: boolean): Promise<void> {
-    await this.#finish(asking.wire, asking.coordinator);
     const unfinished: Unfinished[] = [];
     for (const route of isBegun ? routes : await this.#withOthers(asking, routes)) {
       const parts = route.parts.filter((place) => !this.#isSure(route.broker, place));
       if (parts.length === 0) continue;
       unfinished.push(...(await this.#look(asking, { ...route, parts })));
     }
-    if (unfinished.length === 0) return;
+    if (unfinished.length === 0) {
+      await this.#mending.leave(this.#remembering(asking));
+      return;
+    }
+    for (const { topic, partition } of unfinished)
+      this.#memory.found.set(nameOf({ topic, partition }), { topic, partition });
     if (isBegun) {
-      for (const { topic, partition } of unfinished)
-        this.#memory.found.set(nameOf({ topic, partition }), { topic, partition });
       throw uncertain(
         `an earlier transaction is unfinished in ${unfinished.map(nameOf).join(', ')}; the next session ends it`,
       );
@@ -187,9 +192,20 @@ export class Markers {
     const having = (wanted: Fate) => unfinished.filter((_, at) => fate[at] === wanted);
     // What is committed comes first, and what is aborted not before it is finished: the coordinator keeps the last fate.
     const committed = having('commit');
-    if (committed.length > 0) await this.#mend(asking, committed, 'commit');
-    else await this.#mend(asking, having('abort'), 'abort');
+    const [ended, did] =
+      committed.length > 0 ? [committed, 'commit' as const] : [having('abort'), 'abort' as const];
+    await this.#mending.mend(this.#remembering(asking), ended, did);
+    for (const { topic, partition } of ended) report({ topic, partition, did });
     throw protocolError(leaderNotAvailable);
+  }
+
+  #remembering(asking: Asking): Asking {
+    const raise: Asking['raise'] = async (timeoutMs) => {
+      const raised = await asking.raise(timeoutMs);
+      this.#memory.epoch = raised.producerEpoch;
+      return raised;
+    };
+    return { ...asking, raise };
   }
 
   /** Notes the answer to Produce. If nothing lies between two transactions in a partition, not even a marker, one is missing. */
@@ -265,24 +281,11 @@ export class Markers {
   }
 
   /** Which of the partitions hold a transaction without a marker, of any producer. */
-  async #ask(wire: Wire, { broker, parts }: Route): Promise<(Place & { readonly stableOffset: bigint })[]> {
-    if (!supports(broker, questions.listOffsets)) return [];
-    // One after the other on one connection: what is stable cannot go back, so the end must not be the older answer.
-    const [end, stable] = await Promise.all([
-      wire.send(broker, endsRequest('read_uncommitted', parts), decodeEnds),
-      wire.send(broker, endsRequest('read_committed', parts), decodeEnds),
-    ]);
-    this.#answeredAtMs.set(broker, performance.now());
-    const ends = new Map(end.ends.map((one) => [nameOf(one), one]));
-    return parts.flatMap(({ topic, partition }) => {
-      const name = nameOf({ topic, partition });
-      const stableEnd = stable.ends.find((one) => nameOf(one) === name);
-      const wholeEnd = ends.get(name);
-      for (const one of [wholeEnd, stableEnd])
-        if (one === undefined || one.errorCode !== 0) throw refusal(one?.errorCode);
-      const stableOffset = stableEnd!.offset;
-      return stableOffset < wholeEnd!.offset ? [{ topic, partition, stableOffset }] : [];
-    });
+  async #ask(wire: Wire, route: Route): Promise<(Place & { readonly stableOffset: bigint })[]> {
+    if (!supports(route.broker, questions.listOffsets)) return [];
+    const behind = await partitionsBehind(wire, route);
+    this.#answeredAtMs.set(route.broker, performance.now());
+    return behind;
   }
 
   /** The markers of this session's last transaction may be on their way still. */
@@ -307,95 +310,6 @@ export class Markers {
     // The events of a release have positions that were covered long before.
     return isCovered && this.#aborted?.has(name) !== true ? 'commit' : 'abort';
   }
-
-  /**
-   * Has the coordinator write a marker. Both requests leave together, so that the death of this process cannot come
-   * between them: the coordinator would abort what only the first one has begun.
-   */
-  async #mend(
-    { wire, coordinator, producer, onUse }: Asking,
-    places: readonly Place[],
-    fate: Fate,
-  ): Promise<void> {
-    const topics = [...groupByTopic(places)].map(([topic, group]) => ({
-      topic,
-      partitions: group.map(({ partition }) => partition),
-    }));
-    onUse();
-    this.#memory.mending = { fate, producer };
-    const [added, ended] = await Promise.all([
-      wire.send(coordinator, addPartitionsRequest(producer, topics), decodeAddPartitions),
-      wire.send(coordinator, endRequest(producer, fate === 'commit'), decodeEndTxn),
-    ]);
-    try {
-      checkAdded(added);
-    } catch (error) {
-      this.#memory.mending = undefined;
-      throw error;
-    }
-    checkCommitted(ended);
-    this.#memory.mending = undefined;
-    for (const { topic, partition } of places) report({ topic, partition, did: fate });
-  }
-
-  /** Ends it as it was to end, if it is open at all, and nobody has taken over since. */
-  async #finish(wire: Wire, coordinator: Broker): Promise<void> {
-    const { mending } = this.#memory;
-    if (mending === undefined) return;
-    const request = endRequest(mending.producer, mending.fate === 'commit');
-    const answer = await wire.send(coordinator, request, decodeEndTxn);
-    if (!endedCodes.has(answer.errorCode)) checkCommitted(answer);
-    this.#memory.mending = undefined;
-  }
-}
-
-/** Codes of a coordinator that has no such transaction open, or gives it to another producer. */
-const endedCodes: ReadonlySet<number> = new Set([47, 48, 49, 90]);
-
-const fates: Readonly<Record<string, Fate>> = {
-  Ongoing: 'abort',
-  PrepareAbort: 'abort',
-  CompleteAbort: 'abort',
-  PrepareCommit: 'commit',
-  CompleteCommit: 'commit',
-};
-
-/** In the last digits of a timeout, which nobody chooses. */
-const fateDigits = { commit: 991, abort: 992 } as const;
-
-function withFate(timeoutMs: number, fate: Fate | undefined): number {
-  const isLong = timeoutMs >= 2_000;
-  return fate === undefined || !isLong
-    ? timeoutMs
-    : Math.floor(timeoutMs / 1_000 - 1) * 1_000 + fateDigits[fate];
-}
-
-function notedFate(timeoutMs: number): Fate | undefined {
-  const digits = timeoutMs % 1_000;
-  return digits === fateDigits.commit ? 'commit' : digits === fateDigits.abort ? 'abort' : undefined;
-}
-
-/** The first record that this producer has in its open transaction. */
-async function firstRecord(
-  wire: Wire,
-  broker: Broker,
-  place: Place,
-  { producerId }: Producer,
-  fromOffset: bigint,
-): Promise<FetchedRecord | undefined> {
-  const request = fetchRequest({
-    ...place,
-    fromOffset,
-    maxWaitMs: 0,
-    maxBytes: maxReadBytes,
-    isUncommitted: true,
-  });
-  const { records } = committedRecords(await wire.send(broker, request, decodeFetch), fromOffset);
-  return records.find((record) => record.producerId === producerId);
-}
-
-function refusal(errorCode = leaderNotAvailable): Error {
-  return protocolError(errorCode === topicAuthorizationFailed ? errorCode : leaderNotAvailable);
 }
 
 function untold(place: Place, why: string): RelayError {

@@ -285,8 +285,8 @@ export class TransactionalProducer {
    * Protocol 2 begins with an epoch that no transaction of protocol 1 has had, as in the Java client. If the answer is
    * lost, the coordinator recognizes the repeated request and assigns the same epoch.
    */
-  async #raiseEpoch(coordinator: Broker): Promise<void> {
-    const request = raiseEpochRequest(this.#producer, this.#options.transactionTimeoutMs);
+  async #raiseEpoch(coordinator: Broker, timeoutMs = this.#options.transactionTimeoutMs): Promise<void> {
+    const request = raiseEpochRequest(this.#producer, timeoutMs);
     const answer = await this.#open.send(coordinator, request, decodeInitProducerId4);
     this.#become(checkAssigned(this.#producer, answer));
   }
@@ -328,7 +328,12 @@ export class TransactionalProducer {
       this.#isUsed = true;
     };
     const coordinator = this.#connectedCoordinator;
-    return { wire: this.#open, coordinator, producer: this.#producer, onUse };
+    const raise = async (timeoutMs: number) => {
+      await this.#raiseEpoch(coordinator, timeoutMs);
+      return this.#producer;
+    };
+    const { transactionTimeoutMs: timeoutMs } = this.#options;
+    return { wire: this.#open, coordinator, producer: this.#producer, timeoutMs, onUse, raise };
   }
 
   get #open(): Wire {

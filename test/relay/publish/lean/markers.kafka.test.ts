@@ -4,7 +4,14 @@
  */
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { LeanPublisher } from '../../../../relay/publish/lean/lean-publisher.ts';
-import { addPartitionsRequest, endRequest } from '../../../../relay/publish/lean/requests.ts';
+import { withNote } from '../../../../relay/publish/lean/marker-fate.ts';
+import {
+  addPartitionsRequest,
+  endRequest,
+  type Producer,
+  raiseEpochRequest,
+} from '../../../../relay/publish/lean/requests.ts';
+import { decodeInitProducerId4 } from '../../../../relay/publish/wire/flexible-answers.ts';
 import { decodeAddPartitions, decodeEndTxn } from '../../../../relay/publish/wire/kafkajs-internals.ts';
 import { Wire } from '../../../../relay/publish/wire/kafkajs-wire.ts';
 import {
@@ -156,20 +163,21 @@ async function sendOther(topic: string, key: string): Promise<void> {
 
 /** Scenes whose last transaction has no marker in a partition. */
 type Outage = {
-  readonly topics: Readonly<Record<'lost' | 'committed' | 'aborted' | 'steady', string>>;
+  readonly topics: Readonly<Record<'lost' | 'committed' | 'halfway' | 'aborted' | 'steady', string>>;
   readonly scenes: Readonly<Record<Role, Scene>>;
   /** Has taken over from the publisher whose transaction was aborted. */
   readonly successor: LeanPublisher;
   /** Whether this Kafka leaves a marker out. */
   readonly hasFault: boolean;
 };
-type Role = 'lost' | 'committed' | 'aborted' | 'progressCommitted' | 'progressAborted';
+type Role = 'lost' | 'committed' | 'halfway' | 'aborted' | 'progressCommitted' | 'progressAborted';
 
 let outage: Outage;
 beforeAll(async () => {
   const topics = {
     lost: await fragileTopic('lost'),
     committed: await fragileTopic('committed'),
+    halfway: await fragileTopic('halfway'),
     aborted: await fragileTopic('aborted'),
     steady: await steadyTopic('events'),
   };
@@ -177,6 +185,7 @@ beforeAll(async () => {
   const scenes = {
     lost: await sceneElsewhere(),
     committed: await sceneElsewhere(),
+    halfway: await sceneElsewhere(),
     aborted: await sceneElsewhere(),
     progressCommitted: await sceneElsewhere({ KAFKA_PROGRESS_TOPIC: progress.committed }),
     progressAborted: await sceneElsewhere({
@@ -193,7 +202,7 @@ beforeAll(async () => {
   const opened = await Promise.all(roles.map(async (role) => [role, await begin(role)] as const));
   const publishers = Object.fromEntries(opened) as Record<Role, LeanPublisher>;
   await scenes.progressAborted.publish(publishers.progressAborted, [event(topics.steady, 0)]);
-  for (const role of ['lost', 'committed', 'aborted'] as const)
+  for (const role of ['lost', 'committed', 'halfway', 'aborted'] as const)
     await write(publishers[role], topics[role], 0);
   const failed = batchOf(publishers.progressAborted, topics.steady, 1);
   const died = publishers.progressAborted.commit(failed, scenes.progressAborted.progress(2), () => {
@@ -204,19 +213,20 @@ beforeAll(async () => {
   await publishers.progressCommitted.commit(last, scenes.progressCommitted.progress(1), () =>
     kafka.nodes[fragile - 1]!.kill('SIGKILL'),
   );
-  for (const role of ['lost', 'committed'] as const)
+  for (const role of ['lost', 'committed', 'halfway'] as const)
     await publishers[role].commit(publishers[role].newBatch(), scenes[role].progress(1));
   // The successor's InitProducerId aborts one transaction, its timeout the other.
   const successor = await scenes.aborted.publisher();
   await Promise.all(
-    (['lost', 'committed', 'progressCommitted'] as const).map((role) =>
+    (['lost', 'committed', 'halfway', 'progressCommitted'] as const).map((role) =>
       untilState(scenes[role], 'CompleteCommit'),
     ),
   );
   await untilState(scenes.progressAborted, 'CompleteAbort');
   await kafka.nodes[fragile - 1]!.restart();
   const unfinished: boolean[] = [];
-  for (const topic of [topics.lost, topics.committed, topics.aborted, progress.committed, progress.aborted])
+  const { lost, committed, halfway, aborted } = topics;
+  for (const topic of [lost, committed, halfway, aborted, progress.committed, progress.aborted])
     unfinished.push(await isUnfinished(scenes.lost, { topic, partition: 0 }));
   expect(new Set(unfinished).size, 'all or none').toBe(1);
   outage = { topics, scenes, successor, hasFault: unfinished[0]! };
@@ -251,6 +261,28 @@ test('what was committed stays, though the next session dies in its first transa
   const third = await committed.publisher();
   await third.claim(committed.tail);
   await third.commit(batchOf(third, topic, 1), committed.progress(2));
+  expect(await keysUntil(topic, 'event 1')).toEqual(['event 0', 'event 1']);
+});
+
+test('what was committed stays, though its session and the coordinator died while they finished it', async () => {
+  const { halfway } = outage.scenes;
+  const topic = outage.topics.halfway;
+  await onWire(halfway, async (wire) => {
+    const { transactionalId } = halfway;
+    const coordinator = await wire.coordinator(transactionalId);
+    const found = await wire.send(coordinator, transactionRequest(transactionalId), decodeTransaction);
+    const before: Producer = { transactionalId, producerId: found.producerId, producerEpoch: found.epoch };
+    const timeoutMs = withNote(900_000, 'mending');
+    const raised = await wire.send(coordinator, raiseEpochRequest(before, timeoutMs), decodeInitProducerId4);
+    expect(raised).toMatchObject({ errorCode: 0, producerId: found.producerId });
+    const places = [{ topic, partitions: [0] }];
+    const producer = { ...before, producerEpoch: raised.producerEpoch };
+    await wire.send(coordinator, addPartitionsRequest(producer, places), decodeAddPartitions);
+  });
+  expect(await stateOf(halfway)).toBe('Ongoing');
+  const successor = await halfway.publisher();
+  expect((await successor.claim(halfway.tail))?.eventCount).toBe(1);
+  await successor.commit(batchOf(successor, topic, 1), halfway.progress(2));
   expect(await keysUntil(topic, 'event 1')).toEqual(['event 0', 'event 1']);
 });
 

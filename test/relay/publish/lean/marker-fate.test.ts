@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest';
+import { isMendOpen, lastFate, withNote } from '../../../../relay/publish/lean/marker-fate.ts';
+
+test.each(['commit', 'abort'] as const)(
+  'a successor learns from the timeout that the last was: %s',
+  (fate) => {
+    expect(lastFate({ state: 'Empty', timeoutMs: withNote(60_000, fate) })).toBe(fate);
+  },
+);
+
+test('the state says more than the timeout, which is of an earlier transaction', () => {
+  const timeoutMs = withNote(60_000, 'abort');
+  expect(lastFate({ state: 'CompleteCommit', timeoutMs })).toBe('commit');
+  expect(lastFate({ state: 'Ongoing', timeoutMs: withNote(60_000, 'commit') })).toBe('abort');
+});
+
+test('nothing is known of a timeout without a note', () => {
+  expect(lastFate({ state: 'Empty', timeoutMs: 60_000 })).toBeUndefined();
+  expect(withNote(60_000, undefined)).toBe(60_000);
+});
+
+test('a note only shortens a timeout, and leaves out what is too short for it', () => {
+  expect(withNote(900_000, 'mending')).toBe(899_993);
+  expect(withNote(1_500, 'mending')).toBe(1_500);
+});
+
+test('only an open transaction that finishes a committed one must be committed', () => {
+  const timeoutMs = withNote(900_000, 'mending');
+  expect(isMendOpen({ state: 'Ongoing', timeoutMs })).toBe(true);
+  expect(isMendOpen({ state: 'Empty', timeoutMs })).toBe(false);
+  expect(isMendOpen({ state: 'Ongoing', timeoutMs: withNote(60_000, 'commit') })).toBe(false);
+});
+
+test('a progress that was being finished was committed, whatever became of that', () => {
+  const timeoutMs = withNote(900_000, 'mending');
+  expect(lastFate({ state: 'CompleteAbort', timeoutMs })).toBe('commit');
+});
