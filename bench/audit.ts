@@ -4,7 +4,6 @@ import path from 'node:path';
 import { Command, Option } from 'commander';
 import { integer } from '../harness/arguments.ts';
 import { relayEnv } from '../harness/relay-process.ts';
-import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { logTail } from '../stack/run.ts';
 import { Debezium } from './debezium/debezium.ts';
 import { micros, perSecond, usageOf } from './drain.ts';
@@ -40,7 +39,6 @@ type Figures = {
   readonly peakMemoryMb: number;
 };
 
-ignoreNegativeTimeouts();
 await using world = await BenchWorld.start(print);
 const aggregateType = await world.newTopic(partitions);
 const rows = { events, perTransaction: 1_000, rowBytes: defaultRowBytes };

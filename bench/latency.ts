@@ -14,7 +14,6 @@ import { Worker } from 'node:worker_threads';
 import { Command } from 'commander';
 import { integer } from '../harness/arguments.ts';
 import { median } from '../harness/percentile.ts';
-import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { LeanBatchBuilder } from '../relay/publish/lean/batch-builder.ts';
 import { BufferPool } from '../relay/publish/lean/buffer-pool.ts';
 import { TransactionalProducer } from '../relay/publish/lean/transactional-producer.ts';
@@ -158,7 +157,6 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-ignoreNegativeTimeouts();
 await using world = await BenchWorld.start((progress) => process.stderr.write(`# ${progress}\n`));
 // The slot of the relay first: the publication is there from then on.
 const first = world.startRelay();

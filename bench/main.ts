@@ -2,7 +2,6 @@
 import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { integer } from '../harness/arguments.ts';
-import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { kafkaVersion } from '../stack/fetch.ts';
 import { debeziumVersion } from './debezium/connect.ts';
 import { Debezium } from './debezium/debezium.ts';
@@ -88,7 +87,6 @@ const command = new Command('npm run bench --')
 
 const options = command.parse().opts<Arguments>();
 const say = (line: string) => void process.stderr.write(`# ${line}\n`);
-ignoreNegativeTimeouts();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130)); // servers follow
 try {
   const result = await bench();

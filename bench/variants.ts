@@ -14,7 +14,6 @@ import { settingsEnv } from '../harness/relay-process.ts';
 import { compressionNames } from '../relay/config/compression-names.ts';
 // So that the reader of the topics knows every codec.
 import '../relay/connect/compression/codecs.ts';
-import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { type Drain, drainRelay } from './drain.ts';
 import { settleDisks } from './machine.ts';
 import { compileRelay } from './package.ts';
@@ -64,7 +63,6 @@ const { events, perTransaction } = options;
 const rows = { events, perTransaction, rowBytes: defaultRowBytes };
 const say = (line: string) => console.error(line);
 
-ignoreNegativeTimeouts();
 await using receiver = await OtlpReceiver.start();
 await using world = await BenchWorld.start(say);
 const own = variantsOf(command.args[0]!, receiver.url).slice(0, options.only);

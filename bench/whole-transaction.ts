@@ -10,7 +10,6 @@ import { withAdmin } from '../harness/kafka.ts';
 import { Random } from '../harness/random.ts';
 import type { RelayProcess } from '../harness/relay-process.ts';
 import { TopicReader } from '../harness/topic-reader.ts';
-import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { describeMachine, peakMemoryMb } from './machine.ts';
 import { readTopic } from './reader.ts';
 import { defaultRowBytes } from './workload.ts';
@@ -33,7 +32,6 @@ const { events, kills, seed, memory, json } = new Command('npm run whole-transac
 const partEvents = 10_000;
 const partitions = 6;
 
-ignoreNegativeTimeouts();
 const faults: string[] = [];
 await using world = await BenchWorld.start(print);
 const aggregateType = await world.newTopic(partitions);

@@ -5,6 +5,7 @@ import pg from 'pg';
 import { createTopics, kafkaClient } from '../harness/kafka.ts';
 import { registerSchema } from '../harness/registry.ts';
 import { type Environment, RelayProcess, relayEnv } from '../harness/relay-process.ts';
+import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { migrate } from '../relay/operations/migrate/migrate.ts';
 import { openRun, type Run } from '../stack/run.ts';
 import { type Stack, startStack } from '../stack/stack.ts';
@@ -31,6 +32,7 @@ export class BenchWorld implements AsyncDisposable {
   #topics = 0;
 
   static async start(onProgress: (line: string) => void): Promise<BenchWorld> {
+    ignoreNegativeTimeouts();
     // Room for the backlog: otherwise a checkpoint in the middle of a round would decide its figure.
     const settings = { max_wal_size: '8GB', checkpoint_timeout: '1h' };
     const run = await openRun();
