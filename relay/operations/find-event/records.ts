@@ -151,7 +151,9 @@ class Search implements RecordsFound {
       return tail > low ? tail : low;
     }
     try {
-      const offsets = await this.#options.admin.fetchTopicOffsetsByTimestamp(topic, fromMs - earlierMs);
+      // Kafka refuses times before 1970, and takes some of them for "the end". A row may have any time, even the year 1.
+      const atMs = Math.max(0, fromMs - earlierMs);
+      const offsets = await this.#options.admin.fetchTopicOffsetsByTimestamp(topic, atMs);
       const found = BigInt(offsets.find((each) => each.partition === partition)?.offset ?? low);
       return found < low ? low : found;
     } catch (error) {
@@ -169,9 +171,10 @@ class Search implements RecordsFound {
     const { kafka, signal, onProgress } = this.#options;
     const { topic, partition, end } = range;
     const recordsMax = this.#windowMax();
+    const hasSpentShare = this.#shareOf(open.length);
     let records = 0;
     let to = from;
-    const isDone = () => records >= recordsMax || this.#isSpent() || open.every((each) => this.#has(each));
+    const isDone = () => records >= recordsMax || hasSpentShare() || open.every((each) => this.#has(each));
     if (from < end)
       await readTopics({
         kafka,
@@ -206,6 +209,16 @@ class Search implements RecordsFound {
 
   #has({ id, position }: Sought): boolean {
     return (id !== null && this.#seen.has(id)) || (position !== null && this.#seen.has(position));
+  }
+
+  /** Of the bytes and the time that are left, as with records: a wrong time in a row must not use up what the right one needs. */
+  #shareOf(windows: number): () => boolean {
+    const { limits } = this.#options;
+    const share = 1 / Math.min(windows, 10);
+    const nowMs = performance.now();
+    const bytesMax = this.#bytes + (limits.bytes - this.#bytes) * share;
+    const untilMs = nowMs + (this.#untilMs - nowMs) * share;
+    return () => this.#bytes >= bytesMax || performance.now() >= untilMs || this.#isSpent();
   }
 
   #isSpent(): boolean {

@@ -184,7 +184,11 @@ function behind(
 
 const doing = 'looking for the event in the outbox table';
 
-const utc = (text: string | null) => (text === null ? null : new Date(`${text}Z`).toISOString());
+/** @returns null also for `infinity`, and for years that no clock shows: a row with such a time is found all the same */
+function utc(text: string | null): string | null {
+  const time = new Date(`${text}Z`);
+  return text === null || Number.isNaN(time.getTime()) ? null : time.toISOString();
+}
 
 async function typeOf(client: pg.ClientBase, table: string, column: string): Promise<string> {
   const [row] = await query(client, readType, [quoteTable(table), column]);

@@ -78,6 +78,19 @@ describe('find', { timeout: 60_000 }, () => {
     expect(printed.stdout).not.toMatch(/(?!\n)[\p{Cc}\p{Bidi_Control}]/u);
   });
 
+  it('finds the record of a row whatever time the application gave it', async () => {
+    const times = ['0001-01-01', '1969-12-31 23:59:59', '12000-01-01', 'infinity', '-infinity', '0044-03-15 BC'];
+    const { rows } = await world.pool.query<{ id: string }>(
+      `insert into outbox.event (aggregatetype, aggregateid, type, payload, created_at)
+       select 'item', 'odd time', 'test.ItemMoved', '{"key": "odd time", "seq": 1}', at::timestamptz
+         from unnest($1::text[]) as at returning id`,
+      [times],
+    );
+    const ids = rows.map(({ id }) => id);
+    await world.read(ids);
+    for (const id of ids) expect(await one(id)).toMatchObject({ state: 'published', records: [{ id }] });
+  });
+
   it('asks Postgres on one connection, and one for the status', async () => {
     const [id] = await world.write([{ key: 'one connection', seq: 1 }]);
     await using proxy = await TcpProxy.before(world.database.url);
