@@ -1355,6 +1355,15 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/publish/wire/kafkajs-internals.test.ts'],
   },
   {
+    name: 'a hanging transaction is over for the status when a look does not see its topic',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/operations/known-hanging.ts',
+    find: 'this.#known = [...seen, ...kept];',
+    replace: 'this.#known = seen;',
+    tests: ['test/relay/operations/known-hanging.test.ts'],
+  },
+  {
     name: 'the memory of rows that still wait is used for later rows',
     promise: 'no loss',
     invariants: ['I1'],

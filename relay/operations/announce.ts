@@ -30,6 +30,7 @@ import type { Readiness } from '../observe/health.ts';
 import { lagOf } from '../observe/lag.ts';
 import type { Listener } from '../observe/observer.ts';
 import { shownMessage, storable } from '../observe/shown-text.ts';
+import { KnownHanging } from './known-hanging.ts';
 
 const everyMs = 3_000;
 /** A relay that cannot reach Postgres tries less often: it has nothing to say that cannot wait. */
@@ -75,7 +76,7 @@ export class Announcer {
   #pass: Facts['cleanedUp'] | undefined;
   #removal: { readonly atMs: number; readonly removed: NonNullable<CleanupFacts['lastRemoval']> } | undefined;
   #cleanup: CleanupFacts | null = null;
-  #hanging: RelayFacts['hanging'] = null;
+  readonly #hanging = new KnownHanging();
   #error: { failure: RelayError; sinceMs: number; isOver: boolean } | undefined;
   /** It streams, or ends after it did: what stopped others before is over. */
   #isActive = false;
@@ -98,7 +99,7 @@ export class Announcer {
           if (state !== 'streaming') {
             this.#sample = undefined;
             this.#cleanup = null;
-            this.#hanging = null;
+            this.#hanging.forget();
           }
           if (state === 'standby') this.#revision = null;
           this.#wake.resolve();
@@ -131,10 +132,10 @@ export class Announcer {
         },
         // Comes after each pass of cleanup, and without one while cleanup is off.
         outboxSurveyed: ({ lastRemovalMs }) => this.#survey(lastRemovalMs),
-        endsSeen: ({ hanging }) => {
-          const before = this.#hanging?.count ?? 0;
-          this.#hanging = describeHanging(hanging);
-          if (before !== hanging.length) this.#wake.resolve();
+        endsSeen: (seen) => {
+          const before = this.#hanging.count;
+          this.#hanging.note(seen, Date.now());
+          if (before !== this.#hanging.count) this.#wake.resolve();
         },
         slotSeen: ({ writtenLsn }) => {
           this.#writtenLsn = writtenLsn;
@@ -310,7 +311,7 @@ export class Announcer {
       needRestart: this.#needRestart,
       whenLost: this.#use.config.slot.whenLost,
       cleanup: this.#cleanup,
-      hanging: this.#hanging ?? null,
+      hanging: this.#hanging.facts,
       error: this.#describeError(),
     };
   }
@@ -326,17 +327,6 @@ export class Announcer {
       isOver,
     };
   }
-}
-
-function describeHanging(hanging: Facts['endsSeen']['hanging']): NonNullable<RelayFacts['hanging']> | null {
-  const [first, ...others] = hanging;
-  if (first === undefined) return null;
-  const longest = others.reduce((most, each) => (each.standingMs > most.standingMs ? each : most), first);
-  const { standingMs, ...place } = longest;
-  return {
-    count: hanging.length,
-    longest: { ...place, since: new Date(Date.now() - standingMs).toISOString() },
-  };
 }
 
 /** Partitions that were made ahead wait for nothing. */

@@ -79,7 +79,14 @@ describe('find', { timeout: 60_000 }, () => {
   });
 
   it('finds the record of a row whatever time the application gave it', async () => {
-    const times = ['0001-01-01', '1969-12-31 23:59:59', '12000-01-01', 'infinity', '-infinity', '0044-03-15 BC'];
+    const times = [
+      '0001-01-01',
+      '1969-12-31 23:59:59',
+      '12000-01-01',
+      'infinity',
+      '-infinity',
+      '0044-03-15 BC',
+    ];
     const { rows } = await world.pool.query<{ id: string }>(
       `insert into outbox.event (aggregatetype, aggregateid, type, payload, created_at)
        select 'item', 'odd time', 'test.ItemMoved', '{"key": "odd time", "seq": 1}', at::timestamptz
