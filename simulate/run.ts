@@ -2,6 +2,7 @@
  * One run: an application that writes, two relays of which one streams, a reader, and faults, all from one seed. After the
  * last fault the relays have a bounded time to catch up.
  */
+import type { Kafka } from 'kafkajs';
 import type { Logger } from 'pino';
 import { Random } from '../harness/random.ts';
 import { type Config, loadConfig } from '../relay/config/config.ts';
@@ -15,7 +16,9 @@ import { Health } from '../relay/observe/health.ts';
 import { createObserver } from '../relay/observe/listeners.ts';
 import { createMetrics } from '../relay/observe/metrics.ts';
 import type { Listener, RelayObserver } from '../relay/observe/observer.ts';
+import { nameStanding } from '../relay/publish/lean/marker-memory.ts';
 import { onMarkerFound } from '../relay/publish/lean/markers.ts';
+import { transactionalIdOf } from '../relay/publish/transactional-id.ts';
 import { Relay } from '../relay/relay.ts';
 import { Faults, type Incident } from './faults.ts';
 import { badPayload, Observer, readersOf } from './invariants.ts';
@@ -446,14 +449,32 @@ class Run {
         this.#walsenders.push({ machine, replication }),
       ),
       createSlot: ({ slot: { name } }: Config) => modelCreateSlot(postgres, name),
-      kafka: () =>
-        modelKafka({
+      kafka: () => {
+        const kafka = modelKafka({
           network,
           machine,
           cluster: this.#cluster,
           requestTimeoutMs: this.#config.kafka.requestTimeoutMs,
-        }),
+        });
+        this.#nameStanding(machine, kafka);
+        return kafka;
+      },
     };
+  }
+
+  /** In place of the duty: every open transaction at once, also one that only waits for its end. */
+  #nameStanding(machine: Machine, kafka: Kafka): void {
+    const { share, everyMs } = this.#kafka.standingNamed;
+    if (share === 0) return;
+    const name = () => {
+      const all = [baseConfig.kafka.progressTopic, eventTopic].flatMap(
+        (topic) => this.#cluster.partitions(topic) ?? [],
+      );
+      const standing = all.filter(({ firstOpen }) => firstOpen !== undefined && this.#random.chance(share));
+      nameStanding(kafka, transactionalIdOf(baseConfig), standing);
+      this.#scheduler.after(this.#random.around(everyMs), name, machine);
+    };
+    this.#scheduler.after(everyMs, name, machine);
   }
 
   #registry(machine: Machine): SchemaSource {

@@ -237,12 +237,13 @@ export type Facts = {
   /**
    * Kafka left out the marker of a transaction in a partition (KAFKA-20734). The relay has it written, as the transaction
    * ended; `noticed`: after more was written there, so the next marker stands for both; `undone`: Kafka aborted what was to
-   * finish a committed transaction. The topic is empty if Kafka does not name it any more.
+   * finish a committed transaction. The topic is empty if Kafka does not name it any more. `untold`: nobody can
+   * tell how the transaction ended.
    */
   readonly markerMissed: {
     readonly topic: string;
     readonly partition: number;
-    readonly did: 'commit' | 'abort' | 'noticed' | 'undone';
+    readonly did: 'commit' | 'abort' | 'noticed' | 'undone' | 'untold';
   };
 
   /** A quota: Kafka lets this client send nothing for so long. */

@@ -161,9 +161,11 @@ export function logListener(logs: ComponentLogs, now: () => number = () => perfo
         }
         publish.warn(
           { topic, partition, did },
-          did === 'noticed'
-            ? 'Kafka left a transaction unfinished in a partition; the commit of the next one finishes it'
-            : `Kafka left a transaction unfinished in a partition; the relay finished it with its own outcome: ${did}`,
+          did === 'untold'
+            ? 'Kafka left a transaction unfinished in a partition, and the relay cannot tell how it ended: it lacks the right Read on the topic, or the first record has no position. Consumers wait there'
+            : did === 'noticed'
+              ? 'Kafka left a transaction unfinished in a partition; the commit of the next one finishes it'
+              : `Kafka left a transaction unfinished in a partition; the relay finished it with its own outcome: ${did}`,
         );
       },
       throttled: ({ throttleMs, broker, clientId }) => {

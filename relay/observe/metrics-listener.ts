@@ -199,7 +199,8 @@ export function metricsListener(
       stopped: ({ failure: { code } }) => failed(code),
       drainFailed: ({ failure: { code } }) => failed(code),
       markerMissed: ({ topic, did }) => {
-        if (did !== 'undone') counter.kafka_markers_mended_total.inc({ topic: bounded(topic) });
+        if (did !== 'undone' && did !== 'untold')
+          counter.kafka_markers_mended_total.inc({ topic: bounded(topic) });
       },
       throttled: ({ throttleMs }) => counter.kafka_throttle_seconds_total.inc(throttleMs / 1000),
 

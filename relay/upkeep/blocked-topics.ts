@@ -1,6 +1,7 @@
 /**
  * Looks whether consumers under `read_committed` get to the ends of the topics that the relay writes to, and whose
- * transaction it is that stops them. It writes nothing, and decides nothing.
+ * transaction it is that stops them. It names those of the relay to the producer, which finishes them. It writes nothing, and
+ * decides nothing.
  */
 import type { Kafka } from 'kafkajs';
 import type { Config } from '../config/config.ts';
@@ -9,6 +10,7 @@ import { kafkaError } from '../connect/kafka.ts';
 import { withResolvers } from '../model/builtins.ts';
 import type { HangingTransaction } from '../model/hanging-transaction.ts';
 import type { RelayObserver } from '../observe/observer.ts';
+import { nameStanding } from '../publish/lean/marker-memory.ts';
 import { OpenTransactions, type Owned } from '../publish/open-transactions.ts';
 import {
   blockedTopics,
@@ -83,6 +85,8 @@ async function look(
       return [];
     });
     if (signal.aborted) return;
+    const own = hanging.filter(({ owner }) => owner === 'relay');
+    nameStanding(means.kafka, transactionalIdOf(means.config), own);
     observer.endsSeen?.({ topics: blockedTopics(looked, still), hanging });
   } catch (error) {
     failure = error;

@@ -17,6 +17,8 @@ export type KafkaWeather = {
   readonly skippedMarkerShare: number;
   /** How often something fails while a marker is written after the fact, between the two requests that this takes. */
   readonly mendFaultShare: number;
+  /** Which share of the partitions that have an open transaction the relay is told of, and how often. */
+  readonly standingNamed: { readonly share: number; readonly everyMs: number };
 };
 
 /**
@@ -38,6 +40,7 @@ export function drawKafka(random: Random, asked: TransactionVersions | undefined
   const share = random.pick([0, 0, 0, 0.002, 0.02]);
   const skipped = random.pick([0, 0.2, 1]);
   const mendFaultShare = random.pick([0, 0.3]);
+  const standingNamed = { share: random.pick([0, 0.5, 1]), everyMs: random.pick([100, 500]) };
   const versions = asked ?? drawn;
   return {
     versions,
@@ -48,5 +51,6 @@ export function drawKafka(random: Random, asked: TransactionVersions | undefined
     // A producer cannot end what its last producer id has open, so the two never meet here.
     skippedMarkerShare: isNearEnd ? 0 : skipped,
     mendFaultShare,
+    standingNamed,
   };
 }

@@ -27,8 +27,10 @@ import {
   transactionalIdNotFound,
   transactionRequest,
 } from '../wire/questions.ts';
+import { obstacleOf } from '../wire/retry.ts';
 import { uncertain } from './answers.ts';
 import { type Fate, isMendOpen, isMendUndone, lastFate, withNote } from './marker-fate.ts';
+import { type Memory, memoryOf } from './marker-memory.ts';
 import { commitFor, Mending, type MendingMeans } from './mending.ts';
 import type { Placed } from './produce-plan.ts';
 import { supports } from './protocols.ts';
@@ -54,10 +56,15 @@ export type MarkersOptions = {
 /** Whom to ask, and in whose name. */
 export type Asking = MendingMeans;
 
-type Unfinished = Place & { readonly broker: Broker; readonly firstOffset: bigint | undefined };
+type Unfinished = Place & {
+  readonly broker: Broker;
+  readonly firstOffset: bigint | undefined;
+  /** If it is known already. */
+  readonly fate?: Fate;
+};
 
 /** A marker that was missing: found after the fact, written now, or the wrong one: then the topic may be empty. */
-export type MarkerFound = Place & { readonly did: Fate | 'noticed' | 'undone' };
+export type MarkerFound = Place & { readonly did: Fate | 'noticed' | 'undone' | 'untold' };
 
 const listeners = new Set<(found: MarkerFound) => void>();
 
@@ -67,29 +74,12 @@ export function onMarkerFound(listener: (found: MarkerFound) => void): () => voi
   return () => listeners.delete(listener);
 }
 
-/** What outlives a session of this process, as long as nobody else has used the transactional id. */
-type Memory = {
-  epoch: number;
-  /** In the transaction that a takeover aborted. */
-  aborted: ReadonlySet<string>;
-  /** Found unfinished, so before the next transaction with events they are looked at first. */
-  readonly found: Map<string, Place>;
-  /** Of a transaction that was to finish a committed one, and was aborted. */
-  undoneEpoch?: number;
-};
-const memories = new WeakMap<Kafka, Map<string, Memory>>();
-
-function memoryOf(kafka: Kafka, transactionalId: string): Memory {
-  const known = memories.get(kafka) ?? new Map<string, Memory>();
-  memories.set(kafka, known);
-  const memory = known.get(transactionalId) ?? { epoch: -1, aborted: new Set<string>(), found: new Map() };
-  known.set(transactionalId, memory);
-  return memory;
-}
-
+/** For all partitions together where consumers stand. */
+const standingLookMs = 1_000;
 /** Less than the time after which the controller takes a silent broker for lost, and its last heartbeat may be 2 s old. */
 const freshMs = 5_000;
 const concurrentTransactions = 51;
+const requestTimedOut = 7;
 
 export class Markers {
   readonly #options: MarkersOptions;
@@ -103,6 +93,10 @@ export class Markers {
   /** In the open transaction. */
   readonly #written = new Set<string>();
   readonly #mending = new Mending();
+  /** Where it wrote a marker, and has not seen since that nothing is unfinished. */
+  readonly #mended = new Map<string, Place>();
+  /** The progress is known from here on, and with it how transactions with events ended. */
+  #isClaimed = false;
   /** The predecessor's open transaction, which InitProducerId aborts. */
   #aborted: Set<string> | undefined;
   /** Of the last transaction before this session. */
@@ -156,6 +150,7 @@ export class Markers {
   /** The transactional id is ours. Nothing else may come before the partition of the progress is sure. */
   async afterTakeover(asking: Asking): Promise<void> {
     this.#mending.begin();
+    this.#mended.clear();
     this.#memory.epoch = asking.producer.producerEpoch;
     this.#memory.aborted = this.#aborted ?? new Set();
     if (!supports(asking.coordinator, questions.describeTransactions)) return;
@@ -176,24 +171,27 @@ export class Markers {
       if (parts.length === 0) continue;
       unfinished.push(...(await this.#look(asking, { ...route, parts })));
     }
+    if (unfinished.length === 0 && !isBegun) unfinished.push(...(await this.#lookAtStanding(asking)));
     if (unfinished.length === 0) {
       await this.#mending.leave(this.#remembering(asking));
       return;
     }
-    for (const { topic, partition } of unfinished)
-      this.#memory.found.set(nameOf({ topic, partition }), { topic, partition });
     if (isBegun) {
+      for (const { topic, partition } of unfinished)
+        this.#memory.found.set(nameOf({ topic, partition }), { topic, partition });
       throw uncertain(
         `an earlier transaction is unfinished in ${unfinished.map(nameOf).join(', ')}; the next session ends it`,
       );
     }
     await this.#untilEnded(asking);
-    const fate = await Promise.all(unfinished.map((one) => this.#fateOf(asking, one)));
+    const fate = await Promise.all(unfinished.map((one) => one.fate ?? this.#fateOf(asking, one)));
     const having = (wanted: Fate) => unfinished.filter((_, at) => fate[at] === wanted);
     // What is committed comes first, and what is aborted not before it is finished: the coordinator keeps the last fate.
     const committed = having('commit');
     const [ended, did] =
       committed.length > 0 ? [committed, 'commit' as const] : [having('abort'), 'abort' as const];
+    for (const { topic, partition } of ended)
+      this.#mended.set(nameOf({ topic, partition }), { topic, partition });
     await this.#mending.mend(this.#remembering(asking), ended, did);
     for (const { topic, partition } of ended) report({ topic, partition, did });
     throw protocolError(leaderNotAvailable);
@@ -225,6 +223,7 @@ export class Markers {
   committed(next: Producer): void {
     for (const name of this.#written) this.#sure.add(name);
     this.#written.clear();
+    this.#isClaimed = true;
     this.#memory.epoch = next.producerEpoch;
   }
 
@@ -239,17 +238,59 @@ export class Markers {
     // Always: what a transaction without a progress is like says nothing about the progress of the one before.
     // A claim has nothing else, and before it is read nobody can tell how a transaction with events ended.
     const hasEvents = routes.some(({ parts }) => parts.some((part) => nameOf(part) !== nameOf(progress)));
-    const found = hasEvents ? [...this.#memory.found] : [];
+    const found = [...this.#mended, ...(hasEvents ? this.#memory.found : [])];
     for (const [name, place] of [[nameOf(progress), progress] as const, ...found]) {
-      if (routes.some(({ parts }) => parts.some((part) => nameOf(part) === name))) continue;
+      if (all.some(({ parts }) => parts.some((part) => nameOf(part) === name))) continue;
       try {
         all.push({ broker: await wire.leader(place.topic, place.partition), parts: [place] });
       } catch (error) {
         if (kafkaErrorType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error;
         this.#memory.found.delete(name);
+        this.#mended.delete(name);
       }
     }
     return all;
+  }
+
+  /** Where consumers stand before a transaction of this producer, and how that ended. Each is looked at once. */
+  async #lookAtStanding(asking: Asking): Promise<Unfinished[]> {
+    const places = this.#memory.standing;
+    if (!this.#isClaimed || places.length === 0) return [];
+    this.#memory.standing = [];
+    const found: Unfinished[] = [];
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(protocolError(requestTimedOut)), standingLookMs);
+    });
+    try {
+      for (const place of places) {
+        const looked = this.#lookAndTell(asking, place);
+        found.push(...(await Promise.race([looked, late])));
+      }
+      return found;
+    } catch (error) {
+      // A connection is lost: the transaction needs others.
+      if (kafkaErrorType(error) === undefined && obstacleOf(error) === 'moved') throw error;
+      return [];
+    } finally {
+      clearTimeout(timer);
+      late.catch(() => {});
+    }
+  }
+
+  async #lookAndTell(asking: Asking, place: Place): Promise<Unfinished[]> {
+    const name = nameOf(place);
+    try {
+      const broker = await asking.wire.leader(place.topic, place.partition);
+      const looked = await this.#look(asking, { broker, parts: [place] });
+      const told = looked.map(async (one) => ({ ...one, fate: await this.#fateOf(asking, one) }));
+      return await Promise.all(told);
+    } catch (error) {
+      if (!(error instanceof RelayError)) throw error;
+      if (!this.#memory.untold.has(name)) report({ ...place, did: 'untold' });
+      this.#memory.untold.add(name);
+      return [];
+    }
   }
 
   /** Of one leader. A transaction that another producer has open there is none of ours. */
@@ -275,6 +316,7 @@ export class Markers {
       if (names.has(name)) continue;
       this.#sure.add(name);
       this.#memory.found.delete(name);
+      this.#mended.delete(name);
       this.#aborted?.delete(name);
     }
     return unfinished;

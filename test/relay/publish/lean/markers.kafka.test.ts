@@ -2,9 +2,11 @@
  * A broker that alone holds a partition dies when a transaction ends: the marker of the transaction is left out there
  * (KAFKA-20734), and the next marker of the producer would decide about it.
  */
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import type { LeanPublisher } from '../../../../relay/publish/lean/lean-publisher.ts';
 import { withNote } from '../../../../relay/publish/lean/marker-fate.ts';
+import { nameStanding } from '../../../../relay/publish/lean/marker-memory.ts';
+import { type MarkerFound, onMarkerFound } from '../../../../relay/publish/lean/markers.ts';
 import {
   addPartitionsRequest,
   endRequest,
@@ -163,14 +165,24 @@ async function sendOther(topic: string, key: string): Promise<void> {
 
 /** Scenes whose last transaction has no marker in a partition. */
 type Outage = {
-  readonly topics: Readonly<Record<'lost' | 'committed' | 'halfway' | 'aborted' | 'steady', string>>;
+  readonly topics: Readonly<
+    Record<'lost' | 'committed' | 'halfway' | 'quiet' | 'untold' | 'aborted' | 'steady', string>
+  >;
   readonly scenes: Readonly<Record<Role, Scene>>;
   /** Has taken over from the publisher whose transaction was aborted. */
   readonly successor: LeanPublisher;
   /** Whether this Kafka leaves a marker out. */
   readonly hasFault: boolean;
 };
-type Role = 'lost' | 'committed' | 'halfway' | 'aborted' | 'progressCommitted' | 'progressAborted';
+type Role =
+  | 'lost'
+  | 'committed'
+  | 'halfway'
+  | 'quiet'
+  | 'untold'
+  | 'aborted'
+  | 'progressCommitted'
+  | 'progressAborted';
 
 let outage: Outage;
 beforeAll(async () => {
@@ -178,6 +190,8 @@ beforeAll(async () => {
     lost: await fragileTopic('lost'),
     committed: await fragileTopic('committed'),
     halfway: await fragileTopic('halfway'),
+    quiet: await fragileTopic('quiet'),
+    untold: await fragileTopic('untold'),
     aborted: await fragileTopic('aborted'),
     steady: await steadyTopic('events'),
   };
@@ -186,6 +200,8 @@ beforeAll(async () => {
     lost: await sceneElsewhere(),
     committed: await sceneElsewhere(),
     halfway: await sceneElsewhere(),
+    quiet: await sceneElsewhere(),
+    untold: await sceneElsewhere(),
     aborted: await sceneElsewhere(),
     progressCommitted: await sceneElsewhere({ KAFKA_PROGRESS_TOPIC: progress.committed }),
     progressAborted: await sceneElsewhere({
@@ -202,8 +218,11 @@ beforeAll(async () => {
   const opened = await Promise.all(roles.map(async (role) => [role, await begin(role)] as const));
   const publishers = Object.fromEntries(opened) as Record<Role, LeanPublisher>;
   await scenes.progressAborted.publish(publishers.progressAborted, [event(topics.steady, 0)]);
-  for (const role of ['lost', 'committed', 'halfway', 'aborted'] as const)
+  for (const role of ['lost', 'committed', 'halfway', 'quiet', 'aborted'] as const)
     await write(publishers[role], topics[role], 0);
+  const foreign = publishers.untold.newBatch();
+  foreign.append(recordOf({ topic: topics.untold, headers: { id: '0', type: 'Placed' } }));
+  await publishers.untold.write(foreign);
   const failed = batchOf(publishers.progressAborted, topics.steady, 1);
   const died = publishers.progressAborted.commit(failed, scenes.progressAborted.progress(2), () => {
     throw new Error('the relay dies');
@@ -213,20 +232,29 @@ beforeAll(async () => {
   await publishers.progressCommitted.commit(last, scenes.progressCommitted.progress(1), () =>
     kafka.nodes[fragile - 1]!.kill('SIGKILL'),
   );
-  for (const role of ['lost', 'committed', 'halfway'] as const)
+  for (const role of ['lost', 'committed', 'halfway', 'quiet', 'untold'] as const)
     await publishers[role].commit(publishers[role].newBatch(), scenes[role].progress(1));
   // The successor's InitProducerId aborts one transaction, its timeout the other.
   const successor = await scenes.aborted.publisher();
   await Promise.all(
-    (['lost', 'committed', 'halfway', 'progressCommitted'] as const).map((role) =>
+    (['lost', 'committed', 'halfway', 'quiet', 'untold', 'progressCommitted'] as const).map((role) =>
       untilState(scenes[role], 'CompleteCommit'),
     ),
   );
   await untilState(scenes.progressAborted, 'CompleteAbort');
   await kafka.nodes[fragile - 1]!.restart();
   const unfinished: boolean[] = [];
-  const { lost, committed, halfway, aborted } = topics;
-  for (const topic of [lost, committed, halfway, aborted, progress.committed, progress.aborted])
+  const { lost, committed, halfway, quiet, untold, aborted } = topics;
+  for (const topic of [
+    lost,
+    committed,
+    halfway,
+    quiet,
+    untold,
+    aborted,
+    progress.committed,
+    progress.aborted,
+  ])
     unfinished.push(await isUnfinished(scenes.lost, { topic, partition: 0 }));
   expect(new Set(unfinished).size, 'all or none').toBe(1);
   outage = { topics, scenes, successor, hasFault: unfinished[0]! };
@@ -284,6 +312,40 @@ test('what was committed stays, though its session and the coordinator died whil
   expect((await successor.claim(halfway.tail))?.eventCount).toBe(1);
   await successor.commit(batchOf(successor, topic, 1), halfway.progress(2));
   expect(await keysUntil(topic, 'event 1')).toEqual(['event 0', 'event 1']);
+});
+
+/** Has the next session commit a progress without events, as after a heartbeat. @returns what it found */
+async function heartbeatAfter(role: 'quiet' | 'untold'): Promise<MarkerFound[]> {
+  const scene = outage.scenes[role];
+  const publisher = await scene.publisher();
+  expect((await publisher.claim(scene.tail))?.eventCount).toBe(1);
+  const found: MarkerFound[] = [];
+  onTestFinished(onMarkerFound((one) => void found.push(one)));
+  nameStanding(scene.kafka, scene.transactionalId, [{ topic: outage.topics[role], partition: 0 }]);
+  await publisher.commit(publisher.newBatch(), scene.progress(2));
+  return found;
+}
+
+test('what was committed in a partition without new events becomes visible with the next progress', async ({
+  skip,
+}) => {
+  const { topics, scenes, hasFault } = outage;
+  if (!hasFault) skip('this Kafka leaves no marker out');
+  const place = { topic: topics.quiet, partition: 0 };
+  expect(await heartbeatAfter('quiet')).toEqual([{ ...place, did: 'commit' }]);
+  expect(await isUnfinished(scenes.quiet, place)).toBe(false);
+  await sendOther(topics.quiet, 'last');
+  expect(await keysUntil(topics.quiet, 'last')).toEqual(['event 0', 'last']);
+});
+
+test('a partition where nobody can tell how a transaction ended delays no other, and stays as it is', async ({
+  skip,
+}) => {
+  const { topics, scenes, hasFault } = outage;
+  if (!hasFault) skip('this Kafka leaves no marker out');
+  const place = { topic: topics.untold, partition: 0 };
+  expect(await heartbeatAfter('untold')).toEqual([{ ...place, did: 'untold' }]);
+  expect(await isUnfinished(scenes.untold, place)).toBe(true);
 });
 
 test('what was aborted and is published again appears once', async () => {
