@@ -80,6 +80,7 @@ const standingLookMs = 1_000;
 const freshMs = 5_000;
 const concurrentTransactions = 51;
 const requestTimedOut = 7;
+const invalidProducerEpoch = 47;
 
 export class Markers {
   readonly #options: MarkersOptions;
@@ -204,6 +205,23 @@ export class Markers {
       return raised;
     };
     return { ...asking, raise };
+  }
+
+  /**
+   * A coordinator that is asked to raise an epoch aborts what is open, even if the producer has a successor. It may be what
+   * that finishes.
+   */
+  async beforeRaise({
+    wire,
+    coordinator,
+    producer,
+  }: Pick<Asking, 'wire' | 'coordinator' | 'producer'>): Promise<void> {
+    if (!supports(coordinator, questions.describeTransactions)) return;
+    const request = transactionRequest(this.#options.transactionalId);
+    const { errorCode, state, producerId, epoch } = await wire.send(coordinator, request, decodeTransaction);
+    if (errorCode !== 0) throw protocolError(errorCode);
+    const isOwn = producerId === producer.producerId && epoch === producer.producerEpoch;
+    if (state === 'Ongoing' && !isOwn) throw protocolError(invalidProducerEpoch);
   }
 
   /** Notes the answer to Produce. If nothing lies between two transactions in a partition, not even a marker, one is missing. */

@@ -286,6 +286,7 @@ export class TransactionalProducer {
    * lost, the coordinator recognizes the repeated request and assigns the same epoch.
    */
   async #raiseEpoch(coordinator: Broker, timeoutMs = this.#options.transactionTimeoutMs): Promise<void> {
+    await this.#markers.beforeRaise({ wire: this.#open, coordinator, producer: this.#producer });
     const request = raiseEpochRequest(this.#producer, timeoutMs);
     const answer = await this.#open.send(coordinator, request, decodeInitProducerId4);
     this.#become(checkAssigned(this.#producer, answer));

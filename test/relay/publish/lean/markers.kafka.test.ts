@@ -171,6 +171,8 @@ type Outage = {
   readonly scenes: Readonly<Record<Role, Scene>>;
   /** Has taken over from the publisher whose transaction was aborted. */
   readonly successor: LeanPublisher;
+  /** Its session goes on, although it has a successor. */
+  readonly predecessor: LeanPublisher;
   /** Whether this Kafka leaves a marker out. */
   readonly hasFault: boolean;
 };
@@ -257,7 +259,7 @@ beforeAll(async () => {
   ])
     unfinished.push(await isUnfinished(scenes.lost, { topic, partition: 0 }));
   expect(new Set(unfinished).size, 'all or none').toBe(1);
-  outage = { topics, scenes, successor, hasFault: unfinished[0]! };
+  outage = { topics, scenes, successor, predecessor: publishers.halfway, hasFault: unfinished[0]! };
 }, 3 * minutes);
 
 test('without the defence an abort loses what was committed', async ({ skip }) => {
@@ -307,6 +309,9 @@ test('what was committed stays, though its session and the coordinator died whil
     const producer = { ...before, producerEpoch: raised.producerEpoch };
     await wire.send(coordinator, addPartitionsRequest(producer, places), decodeAddPartitions);
   });
+  const { predecessor } = outage;
+  const again = predecessor.commit(batchOf(predecessor, topic, 1), halfway.progress(2));
+  await expect(again).rejects.toMatchObject({ code: 'PRODUCER_FENCED' });
   expect(await stateOf(halfway)).toBe('Ongoing');
   const successor = await halfway.publisher();
   expect((await successor.claim(halfway.tail))?.eventCount).toBe(1);
