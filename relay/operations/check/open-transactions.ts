@@ -91,7 +91,9 @@ export function judgeEnds(looked: readonly LookedAt[], standing: readonly Named[
       'Look at the brokers. A partition without a leader takes no events, and no consumer reads it.',
     );
   const count = new Set(looked.map(({ topic }) => topic)).size;
+  const left = `${counted(leftOut, 'topic was', 'topics were')} not looked at`;
+  if (count === 0 && leftOut > 0) return warn(left, 'Kafka names no partition of them, or more than 20,000.');
   if (count === 0) return ok('no topic exists yet');
-  const rest = leftOut === 0 ? '' : `; ${counted(leftOut, 'topic was', 'topics were')} not looked at`;
+  const rest = leftOut === 0 ? '' : `; ${left}`;
   return ok(`consumers under read_committed get to the end of ${counted(count, 'topic')}${rest}`);
 }

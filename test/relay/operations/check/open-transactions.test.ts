@@ -16,6 +16,7 @@ test('nothing stands', () => {
 
 test('topics that were left out are counted', () => {
   expect(judgeEnds([free], [], 3).message).toMatch(/to the end of 1 topic; 3 topics were not looked at$/);
+  expect(judgeEnds([], [], 1)).toMatchObject({ status: 'warn', message: '1 topic was not looked at' });
 });
 
 test('a partition that stands is named with its offset, and whose transaction it is', () => {
