@@ -182,7 +182,7 @@ export const mutants: readonly Mutant[] = [
     simulated: ['I1'],
   },
   {
-    name: 'dead letters are stored after the commit',
+    name: 'dead letters are stored seconds after the commit',
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/stream/committer.ts',

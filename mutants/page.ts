@@ -28,7 +28,7 @@ export function page(
     );
   return `# Relays that are broken on purpose
 
-Written by \`npm run mutants -- --docs\`. Each row is a relay with one place of its source broken: the promise that depends on that place, the invariant that failed (see [chaos](chaos.md)), and what caught it: the simulation, the chaos run, or a test on real servers.
+Written by \`npm run mutants -- --docs\`. Each row is a relay with one place of its source broken: the promise that depends on that place, the invariant that failed (see [chaos](chaos.md)), and what caught it: the simulation, the chaos run, or a test on real servers. A run need not try every mutant: the row of one that it does not try, or whose test fails for another reason, stays from an earlier run.
 
 | what is broken | promise | caught by |
 | --- | --- | --- |

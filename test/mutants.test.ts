@@ -10,3 +10,7 @@ it.each(mutants.map((mutant) => [mutant.name, mutant] as const))('%s: can still 
   if (typeof mutant.tests === 'string') return;
   for (const test of mutant.tests) expect(existsSync(new URL(`../${test}`, import.meta.url))).toBe(true);
 });
+
+it('has one name for each, by which the table keeps its row', () => {
+  expect(new Set(mutants.map(({ name }) => name)).size).toBe(mutants.length);
+});
