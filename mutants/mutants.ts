@@ -658,7 +658,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/publish/lean/markers.ts',
     find: '      if (this.#lastFate !== undefined) return this.#lastFate;',
     replace: "      if (this.#lastFate !== undefined) return 'commit';",
-    tests: 'simulation',
+    tests: ['test/relay/publish/lean/markers.kafka.test.ts'],
   },
   {
     name: 'a takeover aborts the transaction that was finishing a committed one',

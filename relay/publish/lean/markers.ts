@@ -133,11 +133,25 @@ export class Markers {
     if (errorCode !== 0) throw protocolError(errorCode);
     if (isMendUndone(described)) this.#reportUndone(described);
     if (isMendOpen(described)) await commitFor(asking, transactionalId, described);
+    if (state === 'Ongoing') await this.#untilLed(wire, places);
     this.#aborted ??= new Set(this.#memory.epoch === epoch ? this.#memory.aborted : []);
     if (state === 'Ongoing' || state === 'PrepareAbort')
       for (const place of places) this.#aborted.add(nameOf(place));
     this.#lastFate = lastFate(described);
     return withNote(timeoutMs, this.#lastFate);
+  }
+
+  /**
+   * Where a partition of the open transaction has no leader, the marker of the abort would be left out. The coordinator
+   * aborts the transaction after its timeout, so this ends.
+   */
+  async #untilLed(wire: Wire, places: readonly Place[]): Promise<void> {
+    for (const { topic, partition } of places)
+      try {
+        await wire.leader(topic, partition);
+      } catch (error) {
+        if (kafkaErrorType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error;
+      }
   }
 
   /** Once for each. */
