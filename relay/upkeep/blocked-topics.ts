@@ -26,6 +26,8 @@ const lookShareMax = 0.1;
 /** Whose transactions are asked for in a look: with more, one reason will do for all. */
 const askedMax = 20;
 
+const unseen: Owned = { owner: 'unknown', producerId: undefined };
+
 export type BlockedTopicsMeans = {
   readonly config: Config;
   readonly kafka: Kafka;
@@ -79,11 +81,8 @@ async function look(
   try {
     const looked = await transactions.look();
     const still = standing.note(looked, performance.now());
-    failure = transactions.failure;
-    const hanging = await hangingOf(means, transactions, owners, still).catch((error: unknown) => {
-      failure ??= error;
-      return [];
-    });
+    const { hanging, failure: unasked } = await hangingOf(means, transactions, owners, still);
+    failure = transactions.failure ?? unasked;
     if (signal.aborted) return;
     const own = hanging.filter(({ owner }) => owner === 'relay');
     nameStanding(means.kafka, transactionalIdOf(means.config), own);
@@ -97,13 +96,16 @@ async function look(
   if (failure !== undefined && !signal.aborted) throw kafkaError(failure, 'looking for open transactions');
 }
 
-/** Those that stand for longer than their owner may keep a transaction open. */
+/**
+ * Those that stand for longer than their owner may keep a transaction open. A question that fails takes none away that is
+ * known: its topic was seen, so it would seem to be over.
+ */
 async function hangingOf(
   { config, hangsAfterMs: limitOf = hangsAfterMs }: BlockedTopicsMeans,
   transactions: OpenTransactions,
   owners: Map<string, Owned>,
   standing: readonly Standing[],
-): Promise<HangingTransaction[]> {
+): Promise<{ readonly hanging: HangingTransaction[]; readonly failure: unknown }> {
   const { transactionTimeoutMs } = config.kafka;
   const limits = { transactionTimeoutMs, lookMs: config.metrics.blockedTopicsLookMs };
   const suspects = standing
@@ -112,8 +114,12 @@ async function hangingOf(
   const names = new Set(suspects.map(nameOf));
   for (const name of owners.keys()) if (!names.has(name)) owners.delete(name);
   const hanging: HangingTransaction[] = [];
+  let failure: unknown;
   for (const [index, suspect] of suspects.entries()) {
-    const owned = await ownedBy(suspect, index, transactions, owners);
+    const owned = await ownedBy(suspect, index, transactions, owners).catch((error: unknown) => {
+      failure ??= error;
+      return owners.get(nameOf(suspect)) ?? unseen;
+    });
     if (owned === undefined || suspect.standingMs < limitOf(owned.owner, limits)) continue;
     const { topic, partition, offset, standingMs } = suspect;
     hanging.push({
@@ -123,7 +129,7 @@ async function hangingOf(
       producerId: owned.producerId === undefined ? null : String(owned.producerId),
     });
   }
-  return hanging;
+  return { hanging, failure };
 }
 
 /** Asked once of each that is known. What may not be seen is asked again: somebody may grant the right. */
@@ -135,7 +141,7 @@ async function ownedBy(
 ): Promise<Owned | undefined> {
   const known = owners.get(nameOf(suspect));
   if (known !== undefined && known.owner !== 'unknown') return known;
-  if (index >= askedMax) return known ?? { owner: 'unknown', producerId: undefined };
+  if (index >= askedMax) return known ?? unseen;
   const owned = await transactions.ownerOf(suspect, suspect.offset);
   if (owned !== undefined) owners.set(nameOf(suspect), owned);
   return owned;

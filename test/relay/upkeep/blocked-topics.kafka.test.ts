@@ -1,6 +1,6 @@
 /** What the relay sees of transactions that stay open, on a real broker. To a consumer each of them looks as one that hangs. */
 import { pino } from 'pino';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { createKafka } from '../../../relay/connect/kafka.ts';
 import type { HangingTransaction, TransactionOwner } from '../../../relay/model/hanging-transaction.ts';
 import type { Facts } from '../../../relay/observe/facts.ts';
@@ -41,7 +41,7 @@ async function scene(limitsMs: Partial<Record<TransactionOwner, number>> = {}) {
     await duty.run(ending.signal);
     return seen.at(-1)!;
   };
-  const begin = async (transactionalId: string, headers: Record<string, string> = {}) => {
+  const begin = async (transactionalId: string, headers: Record<string, string> = {}, partition = 1) => {
     const producer = (await kafkaClient()).producer({
       transactionalId,
       maxInFlightRequests: 1,
@@ -50,10 +50,10 @@ async function scene(limitsMs: Partial<Record<TransactionOwner, number>> = {}) {
     await producer.connect();
     onTestFinished(() => producer.disconnect());
     const transaction = await producer.transaction();
-    await transaction.send({ topic, messages: [{ partition: 1, value: 'v', headers }] });
+    await transaction.send({ topic, messages: [{ partition, value: 'v', headers }] });
     return transaction;
   };
-  return { topic, progressTopic, look, begin, ownId: transactionalIdOf(config) };
+  return { topic, progressTopic, look, seen, begin, ownId: transactionalIdOf(config) };
 }
 
 const blockedMsOf = ({ topics }: Seen, wanted: string) =>
@@ -107,6 +107,21 @@ test("a relay's transaction hangs sooner than that of somebody else", async () =
   await foreign.abort();
   await begin(unique('relay'), { position: '0000000000000001.00000000' });
   await expect.poll(async () => (await look()).hanging).toMatchObject([{ owner: 'relay', offset: '2' }]);
+});
+
+test('a question about one transaction that fails takes no other away', async () => {
+  const { look, seen, begin } = await scene();
+  const known = await begin(unique('other'));
+  expect(only(await look())).toMatchObject({ partition: 1, owner: 'other' });
+  const further = await begin(unique('other'), {}, 0);
+  const asking = vi.spyOn(OpenTransactions.prototype, 'ownerOf').mockRejectedValue(new Error('no answer'));
+  onTestFinished(() => asking.mockRestore());
+  await expect(look()).rejects.toThrow('no answer');
+  const { topics, hanging } = seen.at(-1)!;
+  expect(topics.length).toBeGreaterThan(0);
+  expect(hanging).toContainEqual(expect.objectContaining({ partition: 1, owner: 'other' }));
+  await known.abort();
+  await further.abort();
 });
 
 test('topics beyond the limit are left out, and counted', async () => {
