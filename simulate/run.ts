@@ -24,7 +24,7 @@ import { Faults, type Incident } from './faults.ts';
 import { badPayload, Observer, readersOf } from './invariants.ts';
 import { modelKafka } from './kafka/client.ts';
 import { KafkaCluster, usualMarkerMs } from './kafka/cluster.ts';
-import { drawKafka, type KafkaWeather, type TransactionVersions } from './kafka/weather.ts';
+import { type AskedWeather, drawKafka, type KafkaWeather } from './kafka/weather.ts';
 import { Network, type Server } from './network.ts';
 import { type ModelReplication, modelCreateSlot, modelPool, modelReplication } from './postgres/client.ts';
 import { Database, type DeadLetter, Transaction } from './postgres/database.ts';
@@ -129,11 +129,7 @@ async function settle(): Promise<void> {
 
 type RelayProcess = { machine: Machine; ending: AbortController; isDone: boolean };
 
-export type SimulateOptions = {
-  /** Instead of what the seed draws. */
-  readonly transactionVersions?: TransactionVersions | undefined;
-  readonly trace?: (line: string) => void;
-};
+export type SimulateOptions = AskedWeather & { readonly trace?: (line: string) => void };
 
 export async function simulate(seed: number, options: SimulateOptions = {}): Promise<Outcome> {
   const run = new Run(seed, options);
@@ -172,7 +168,7 @@ class Run {
   #events = 0;
   #walsenders: { machine: Machine; replication: ModelReplication }[] = [];
 
-  constructor(seed: number, { trace, transactionVersions }: SimulateOptions) {
+  constructor(seed: number, { trace, ...asked }: SimulateOptions) {
     this.#seed = seed;
     this.#trace = trace;
     this.#random = new Random(seed);
@@ -190,7 +186,7 @@ class Run {
       onCommitted: (transaction) => this.#observer.onCommitted(transaction),
     });
     this.#database = database;
-    this.#kafka = drawKafka(new Random(seed + apart), transactionVersions);
+    this.#kafka = drawKafka(new Random(seed + apart), asked);
     this.#cluster = new KafkaCluster({
       ...this.#kafka,
       scheduler,

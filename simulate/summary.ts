@@ -22,11 +22,11 @@ export class Summary {
 
   /**
    * @param now real time in ms, monotonic
-   * @param transactionVersion that was asked for; to repeat a seed
+   * @param options that were given; to repeat a seed
    */
-  constructor(now: () => number, transactionVersion?: string) {
+  constructor(now: () => number, options: readonly string[] = []) {
     this.#now = now;
-    this.#asked = transactionVersion === undefined ? '' : ` --transaction-version ${transactionVersion}`;
+    this.#asked = options.map((option) => ` ${option}`).join('');
     this.#begunMs = now();
     this.#printedMs = this.#begunMs;
   }

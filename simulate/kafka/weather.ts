@@ -30,8 +30,14 @@ const zeroShare = 0;
 /** The last epoch that a client has; the coordinator keeps the one after it. */
 const lastEpoch = 32_766;
 
-/** @param asked instead of the version that is drawn */
-export function drawKafka(random: Random, asked: TransactionVersions | undefined): KafkaWeather {
+/** Instead of what is drawn. */
+export type AskedWeather = {
+  readonly transactionVersions?: TransactionVersions | undefined;
+  /** Kafka writes every marker. */
+  readonly keepsMarkers?: boolean | undefined;
+};
+
+export function drawKafka(random: Random, asked: AskedWeather): KafkaWeather {
   const drawn = random.pick(transactionVersions);
   const [old, begins] = [random.pick([undefined, 0, 1]), random.pick([0, 1, 2])];
   const lowLevel = random.chance(zeroShare) ? 0 : 1;
@@ -41,7 +47,7 @@ export function drawKafka(random: Random, asked: TransactionVersions | undefined
   const skipped = random.pick([0, 0.2, 1]);
   const mendFaultShare = random.pick([0, 0.3]);
   const standingNamed = { share: random.pick([0, 0.5, 1]), everyMs: random.pick([100, 500]) };
-  const versions = asked ?? drawn;
+  const versions = asked.transactionVersions ?? drawn;
   return {
     versions,
     lowLevel,
@@ -49,7 +55,7 @@ export function drawKafka(random: Random, asked: TransactionVersions | undefined
     firstEpoch: isNearEnd ? lastEpoch - left : 0,
     abortableShare: share,
     // A producer cannot end what its last producer id has open, so the two never meet here.
-    skippedMarkerShare: isNearEnd ? 0 : skipped,
+    skippedMarkerShare: isNearEnd || asked.keepsMarkers === true ? 0 : skipped,
     mendFaultShare,
     standingNamed,
   };
