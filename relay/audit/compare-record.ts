@@ -116,7 +116,9 @@ function isNamed(names: readonly string[], type: string, namespace: string): boo
 function jsonOf(text: string): Json | undefined {
   try {
     return readJson(text);
-  } catch {
+  } catch (error) {
+    // Anything else is a fault of this program, and says nothing of the payload.
+    if (!(error instanceof SyntaxError)) throw error;
     return undefined;
   }
 }

@@ -1,4 +1,5 @@
 /** Writes JSON that `parseJsonAsWritten` has read, with the digits it was read with. */
+import { randomBytes } from 'node:crypto';
 import { ExactNumber, type JsonValue, parseJsonAsWritten } from '../encode/formats/json.ts';
 
 export {
@@ -8,12 +9,16 @@ export {
   parseLosslessJson,
 } from '../encode/formats/json.ts';
 
-// JSON.rawJSON of ES2026, which Node 24 has and the compiler's library does not describe.
-const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
+/** A text that no value has, because no value can know it. */
+const mark = randomBytes(9).toString('base64url');
+const marked = new RegExp(`"${mark}([^"]+)"`, 'g');
 
-/** @param indent spaces a level; 0 for one line */
+/**
+ * Numbers with their digits pass through JSON.stringify as texts: JSON.rawJSON does not exist before Node 22.
+ * @param indent spaces a level; 0 for one line
+ */
 export function jsonText(value: JsonValue, indent = 0): string {
-  return JSON.stringify(value, (_, each: unknown) => rawNumber(each), indent);
+  return JSON.stringify(value, (_, each: unknown) => markedNumber(each), indent).replace(marked, '$1');
 }
 
 /** JSON indented for people; text that is not JSON as it is. */
@@ -25,7 +30,7 @@ export function indented(text: string): string {
   }
 }
 
-function rawNumber(value: unknown): unknown {
-  if (typeof value === 'bigint') return rawJSON(String(value));
-  return value instanceof ExactNumber ? rawJSON(value.source) : value;
+function markedNumber(value: unknown): unknown {
+  if (typeof value === 'bigint') return `${mark}${value}`;
+  return value instanceof ExactNumber ? `${mark}${value.source}` : value;
 }

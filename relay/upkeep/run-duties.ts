@@ -3,6 +3,7 @@
  * however long it waits, and no duty that fails ends the stream, unless the failure says that the stream itself is not
  * what it was.
  */
+import { setMaxListeners } from 'node:events';
 import { pause } from '../connect/backoff.ts';
 import { asRelayError, type RelayError } from '../errors.ts';
 import type { Duty } from './duty.ts';
@@ -32,6 +33,8 @@ export function runDuties(
   signal: AbortSignal,
   onDone: (duty: Duty) => void = () => {},
 ): readonly Promise<void>[] {
+  // Each waits for it, and Node 20 warns of a leak from 11 on.
+  setMaxListeners(0, signal);
   return duties.map((duty, index) => repeat(duty, index * staggerMs, report, signal, onDone));
 }
 

@@ -86,6 +86,21 @@ describe.concurrent.each(nodes)('on Node %s', (version) => {
     expect({ stdout, stderr }).toEqual({ stdout: '', stderr: '' });
   });
 
+  test('numbers keep the digits with which they were written', async () => {
+    const script = `
+      const { readJson } = await import(${JSON.stringify(`${own}/dist/relay/audit/avro/exact-json.js`)});
+      const { jsonText, parseJsonAsWritten } = await import(${JSON.stringify(`${own}/dist/relay/operations/json-text.js`)});
+      const text = '{"a":[9007199254740993,1.50,-0,1e400],"b":true,"c":null,"d":{"e":"1\\\\" 2"}}';
+      console.log(jsonText(parseJsonAsWritten(text)) === text, JSON.stringify(readJson(text)));`;
+    const { stdout } = await run(path.join(await nodeFolder(version), 'node'), [
+      '--input-type=module',
+      '-e',
+      script,
+    ]);
+    const numbers = ['9007199254740993', '1.50', '-0', '1e400'].map((source) => ({ source }));
+    expect(stdout).toBe(`true ${JSON.stringify({ a: numbers, b: true, c: null, d: { e: '1" 2' } })}\n`);
+  });
+
   test('an event comes from the table to Kafka', async () => {
     await using outbox = await createDatabase();
     const { brokers, registryUrl } = await servers();
@@ -125,6 +140,10 @@ describe.concurrent.each(nodes)('on Node %s', (version) => {
       env,
       cwd,
     });
+    let errors = '';
+    relay.stderr.on('data', (chunk) => {
+      errors += chunk;
+    });
     try {
       await streaming(relay);
       await outbox.pool.query(firstEvent);
@@ -136,6 +155,7 @@ describe.concurrent.each(nodes)('on Node %s', (version) => {
       await command('status');
       relay.kill('SIGTERM');
       expect(await once(relay, 'exit')).toEqual([0, null]);
+      expect(errors).not.toMatch(/warning/i);
     } finally {
       relay.kill('SIGKILL');
     }

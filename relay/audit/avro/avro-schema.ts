@@ -78,7 +78,8 @@ export function resolved(node: AvroNode): Exclude<AvroNode, { kind: 'reference' 
 function parse(text: string): Json {
   try {
     return readJson(text);
-  } catch {
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
     throw new NoSchema('not JSON');
   }
 }

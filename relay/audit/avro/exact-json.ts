@@ -2,6 +2,7 @@
  * Reads JSON and keeps numbers as they were written. Shares nothing with the relay's own reader on purpose: the audit
  * checks that one.
  */
+import { randomBytes } from 'node:crypto';
 
 /** A number, as its text. */
 export class JsonNumber {
@@ -14,14 +15,49 @@ export class JsonNumber {
 
 export type Json = null | boolean | string | JsonNumber | readonly Json[] | { readonly [key: string]: Json };
 
-// The source text access of ES2026, which Node 24 has and the compiler's library does not describe.
-type Reviver = (key: string, value: unknown) => unknown;
+/** A name that no payload has, because no payload can know it. */
+const mark = randomBytes(9).toString('base64url');
 
-/** @throws SyntaxError */
+/**
+ * Each number becomes an object for JSON.parse, which gives no text of a number before Node 22. An object can stand where a
+ * number can, and nowhere else: what was not JSON does not become JSON.
+ *
+ * @throws SyntaxError
+ */
 export function readJson(text: string): Json {
-  const keep = (_key: string, value: unknown, context: { readonly source?: string }) =>
-    typeof value === 'number' ? new JsonNumber(context.source!) : value;
-  return JSON.parse(text, keep as Reviver);
+  return JSON.parse(withMarkedNumbers(text), (_key, value) => {
+    const source: unknown = typeof value === 'object' ? value?.[mark] : undefined;
+    return typeof source === 'string' ? new JsonNumber(source) : value;
+  });
+}
+
+const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+
+/** A loop, since a pattern for strings runs out of stack in one with many escapes. */
+function withMarkedNumbers(text: string): string {
+  const parts: string[] = [];
+  let copiedTo = 0;
+  for (let at = 0; at < text.length; ) {
+    const character = text[at]!;
+    number.lastIndex = at;
+    const source =
+      character === '-' || (character >= '0' && character <= '9') ? number.exec(text)?.[0] : undefined;
+    if (source !== undefined) {
+      parts.push(text.slice(copiedTo, at), `{"${mark}":"${source}"}`);
+      at += source.length;
+      copiedTo = at;
+    } else at = character === '"' ? endOfString(text, at + 1) : at + 1;
+  }
+  return parts.join('') + text.slice(copiedTo);
+}
+
+/** The place behind the quote that ends the string. */
+function endOfString(text: string, start: number): number {
+  for (let at = start; at < text.length; at++) {
+    if (text[at] === '\\') at++;
+    else if (text[at] === '"') return at + 1;
+  }
+  return text.length;
 }
 
 export function isJsonObject(value: Json | undefined): value is { readonly [key: string]: Json } {
