@@ -80,7 +80,7 @@ test('an event whose commit waits for a standby is not taken for absent, until i
   });
   const committing = writer.query(`insert into public.outbox values ('late')`);
   const waits = `select from pg_stat_activity where wait_event = 'SyncRep'`;
-  await expect.poll(async () => (await admin.query(waits)).rowCount).toBe(1);
+  await expect.poll(async () => (await admin.query(waits)).rowCount, { timeout: 30_000 }).toBe(1);
 
   const { snapshot: running } = await readNow(reader);
   const left = new Set(['late', 'never']);
