@@ -5,7 +5,7 @@
  */
 import type { ITopicMetadata, Kafka } from 'kafkajs';
 import { Fields, textBytes } from './wire/fields.ts';
-import { Decoder, type Throttled } from './wire/kafkajs-internals.ts';
+import { Decoder, supports, type Throttled } from './wire/kafkajs-internals.ts';
 import { Wire, type WireRequest } from './wire/kafkajs-wire.ts';
 
 /** By topic and partition. */
@@ -22,9 +22,7 @@ export async function readLogSizes(kafka: Kafka, topics: readonly Described[]): 
   try {
     const answers = [...byLeader(topics)].map(async ([leader, wanted]) => {
       const broker = await wire.broker(leader);
-      const range = broker.versions[api.apiKey];
-      if (range === undefined || range.minVersion > api.apiVersion || range.maxVersion < api.apiVersion)
-        return [];
+      if (!supports(broker, api)) return [];
       return (await wire.send(broker, logDirsRequest(wanted), decodeLogDirs)).logs;
     });
     for (const { topic, partition, bytes } of (await Promise.all(answers)).flat())

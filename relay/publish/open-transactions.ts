@@ -12,7 +12,7 @@ import type { TransactionOwner } from '../model/hanging-transaction.ts';
 import { parsePosition } from '../model/position.ts';
 import type { LookedAt } from './standing-partitions.ts';
 import { decodeFetch, fetchRequest } from './wire/fetch.ts';
-import { type Broker, protocolError, type RequestName } from './wire/kafkajs-internals.ts';
+import { type Broker, protocolError, supports } from './wire/kafkajs-internals.ts';
 import { Wire } from './wire/kafkajs-wire.ts';
 import { decodeMetadata, type MetadataAnswer, metadataRequest } from './wire/metadata.ts';
 import {
@@ -268,11 +268,6 @@ function partitionsOf(
     places.push(...partitions.map(({ partitionId, leader }) => ({ topic, partition: partitionId, leader })));
   }
   return places;
-}
-
-function supports({ versions }: Broker, { apiKey, apiVersion }: RequestName): boolean {
-  const range = versions[apiKey];
-  return range !== undefined && range.minVersion <= apiVersion && apiVersion <= range.maxVersion;
 }
 
 const leaderNotAvailable = 5;

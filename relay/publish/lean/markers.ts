@@ -15,7 +15,7 @@ import type { Kafka } from 'kafkajs';
 import { kafkaErrorType } from '../../connect/kafka.ts';
 import { RelayError } from '../../errors.ts';
 import type { FetchedRecord } from '../wire/fetch.ts';
-import { type Broker, protocolError } from '../wire/kafkajs-internals.ts';
+import { type Broker, protocolError, supports } from '../wire/kafkajs-internals.ts';
 import type { Wire } from '../wire/kafkajs-wire.ts';
 import {
   decodeProducers,
@@ -33,7 +33,6 @@ import { type Fate, isMendOpen, isMendUndone, lastFate, withNote } from './marke
 import { type Memory, memoryOf } from './marker-memory.ts';
 import { commitFor, Mending, type MendingMeans } from './mending.ts';
 import type { Placed } from './produce-plan.ts';
-import { supports } from './protocols.ts';
 import type { Producer } from './requests.ts';
 import type { Sequences } from './sequences.ts';
 import {

@@ -10,6 +10,7 @@ import {
   type EndTxnAnswer,
   type ProduceAnswer,
   type RequestName,
+  supports,
 } from '../wire/kafkajs-internals.ts';
 import type { WireRequest } from '../wire/kafkajs-wire.ts';
 import { nextIdentity } from './answers.ts';
@@ -75,9 +76,4 @@ export function checkSuitable(broker: Broker, { apis }: Protocol): void {
     'KAFKA_UNSUITABLE',
     `the broker does not support ${missing.apiName} version ${missing.apiVersion}`,
   );
-}
-
-export function supports({ versions }: Broker, { apiKey, apiVersion }: RequestName): boolean {
-  const range = versions[apiKey];
-  return range !== undefined && range.minVersion <= apiVersion && apiVersion <= range.maxVersion;
 }

@@ -18,14 +18,14 @@ import type { Kafka } from 'kafkajs';
 import { kafkaError } from '../../connect/kafka.ts';
 import { RelayError } from '../../errors.ts';
 import { decodeFeatures, decodeInitProducerId4 } from '../wire/flexible-answers.ts';
-import { type Broker, decodeAddPartitions, type ProduceAnswer } from '../wire/kafkajs-internals.ts';
+import { type Broker, decodeAddPartitions, type ProduceAnswer, supports } from '../wire/kafkajs-internals.ts';
 import { checkConnected, Wire, type WireRequest } from '../wire/kafkajs-wire.ts';
 import { type Obstacle, obstacleOf, retryPauseMs } from '../wire/retry.ts';
 import { checkAdded, checkAssigned, checkCommitted, checkProduced, isAllBusy, uncertain } from './answers.ts';
 import type { PartitionBatches } from './batch-builder.ts';
 import { type Asking, Markers, type MarkersOptions } from './markers.ts';
 import { groupByTopic, type Placed, planRequests } from './produce-plan.ts';
-import { checkSuitable, type Protocol, protocols, supports } from './protocols.ts';
+import { checkSuitable, type Protocol, protocols } from './protocols.ts';
 import {
   addPartitionsRequest,
   apis,

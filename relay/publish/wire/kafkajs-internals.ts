@@ -211,6 +211,12 @@ function checkTimeoutsOnlyInFlight(queue: TimedQueue): void {
 }
 checkTimeoutsOnlyInFlight(internal<{ prototype: TimedQueue }>('kafkajs/src/network/requestQueue').prototype);
 
+/** Whether the broker has this version of the request. */
+export function supports({ versions }: Broker, { apiKey, apiVersion }: RequestName): boolean {
+  const range = versions[apiKey];
+  return range !== undefined && range.minVersion <= apiVersion && apiVersion <= range.maxVersion;
+}
+
 /** A broker's answer to a client over its quota: how long it will read nothing from the client. */
 export type Throttle = { readonly clientId: string; readonly broker: string; readonly throttleMs: number };
 
