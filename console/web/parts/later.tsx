@@ -20,7 +20,7 @@ export function later<Props extends object>(load: Load<Props>): Later<Props> {
   };
   const Lazy = lazy(take) as ComponentType<Props>;
   function Part(props: Props) {
-    // For as long as it is shown: another component would begin anew.
+    // For as long as it is shown: another component would start over.
     const [Shown] = useState(() => loaded ?? Lazy);
     return <Shown {...props} />;
   }

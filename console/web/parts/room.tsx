@@ -1,6 +1,6 @@
 /**
  * Room for an answer that comes later than what stands below it. Its height stays as it was while the answer was awaited, so
- * that nothing moves under the eyes of whoever reads; of an answer that is longer the rest opens with a button.
+ * that nothing moves under the eyes of a reader; of an answer that is longer the rest opens with a button.
  */
 import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { Button } from './basics.tsx';
