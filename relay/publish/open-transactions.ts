@@ -6,11 +6,14 @@
  * transaction of somebody else, and would lose events if it were the relay's.
  */
 import type { Kafka } from 'kafkajs';
+import type { Config } from '../config/config.ts';
+import { allowList } from '../config/topic-patterns.ts';
 import { kafkaErrorType } from '../connect/kafka.ts';
 import { groupBy } from '../model/builtins.ts';
 import type { TransactionOwner } from '../model/hanging-transaction.ts';
 import { parsePosition } from '../model/position.ts';
 import type { LookedAt } from './standing-partitions.ts';
+import { transactionalIdOf } from './transactional-id.ts';
 import { decodeFetch, fetchRequest } from './wire/fetch.ts';
 import { type Broker, protocolError, supports } from './wire/kafkajs-internals.ts';
 import { Wire } from './wire/kafkajs-wire.ts';
@@ -63,6 +66,19 @@ export class OpenTransactions {
   #failure: unknown;
   /** A request failed: its connection may hold half an answer, and is not used again. */
   #isBroken = false;
+
+  /** In the topics that a relay with these settings writes to. */
+  static of(kafka: Kafka, config: Config, topicsMax: number): OpenTransactions {
+    const { progressTopic } = config.kafka;
+    const allowed = allowList(config.topics.allow, progressTopic);
+    const { topic } = config.deadLetters;
+    return new OpenTransactions(kafka, {
+      own: [progressTopic, ...(topic === undefined ? [] : [topic])],
+      isAllowed: (name) => allowed.test(name),
+      topicsMax,
+      transactionalId: transactionalIdOf(config),
+    });
+  }
 
   constructor(kafka: Kafka, options: OpenTransactionsOptions) {
     this.#kafka = kafka;

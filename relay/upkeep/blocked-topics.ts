@@ -5,7 +5,6 @@
  */
 import type { Kafka } from 'kafkajs';
 import type { Config } from '../config/config.ts';
-import { allowList } from '../config/topic-patterns.ts';
 import { kafkaError } from '../connect/kafka.ts';
 import { withResolvers } from '../model/builtins.ts';
 import type { HangingTransaction } from '../model/hanging-transaction.ts';
@@ -40,15 +39,9 @@ export type BlockedTopicsMeans = {
 /** @returns undefined where the settings turn it off */
 export function blockedTopicsDuty(means: BlockedTopicsMeans): Duty | undefined {
   const { config, kafka } = means;
-  const { metrics, topics, kafka: settings, deadLetters } = config;
+  const { metrics } = config;
   if (metrics.blockedTopicsMax === 0) return undefined;
-  const allowed = allowList(topics.allow, settings.progressTopic);
-  const transactions = new OpenTransactions(kafka, {
-    own: [settings.progressTopic, ...(deadLetters.topic === undefined ? [] : [deadLetters.topic])],
-    isAllowed: (name) => allowed.test(name),
-    topicsMax: metrics.blockedTopicsMax,
-    transactionalId: transactionalIdOf(config),
-  });
+  const transactions = OpenTransactions.of(kafka, config, metrics.blockedTopicsMax);
   const owners = new Map<string, Owned>();
   const ended = withResolvers<void>();
   let watched: AbortSignal | undefined;

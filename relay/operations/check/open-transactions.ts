@@ -3,13 +3,11 @@
  * moves on within seconds; one that hangs never does.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { allowList } from '../../config/topic-patterns.ts';
 import { kafkaError } from '../../connect/kafka.ts';
 import { counted } from '../../model/counted.ts';
 import type { TransactionOwner } from '../../model/hanging-transaction.ts';
 import { OpenTransactions } from '../../publish/open-transactions.ts';
 import { type LookedAt, type Standing, StandingPartitions } from '../../publish/standing-partitions.ts';
-import { transactionalIdOf } from '../../publish/transactional-id.ts';
 import { type Check, ok, type Verdict, warn } from './finding.ts';
 import { few, type KafkaContext } from './topics.ts';
 
@@ -24,14 +22,7 @@ type Named = Standing & { readonly owner: TransactionOwner };
 export const openTransactions: Check<KafkaContext> = {
   name: 'open transactions',
   async run({ kafka, config }) {
-    const { topics, kafka: settings, deadLetters, metrics } = config;
-    const allowed = allowList(topics.allow, settings.progressTopic);
-    const transactions = new OpenTransactions(kafka, {
-      own: [settings.progressTopic, ...(deadLetters.topic === undefined ? [] : [deadLetters.topic])],
-      isAllowed: (name) => allowed.test(name),
-      topicsMax: Math.max(metrics.blockedTopicsMax, 500),
-      transactionalId: transactionalIdOf(config),
-    });
+    const transactions = OpenTransactions.of(kafka, config, Math.max(config.metrics.blockedTopicsMax, 500));
     try {
       const { looked, standing } = await watch(transactions);
       const named: Named[] = [];
