@@ -16,7 +16,7 @@ import {
   type Unread,
   type Wanted,
 } from './found.ts';
-import { findRecords, type Limits, type RecordsFound, type Sought } from './records.ts';
+import { earlierMs, findRecords, type Limits, type RecordsFound, type Sought } from './records.ts';
 import { registryOf, type SchemaVersion, versionsOfSchema } from './schema-versions.ts';
 import type { Stored } from './stored.ts';
 
@@ -99,7 +99,8 @@ async function soughtOf(
     const one = { id, position: null, topic, key, fromMs };
     // A row that was changed or copied since has the time of that, which may be long after its record.
     const createdMs = msOf(createdAt);
-    const isEarlier = createdMs !== undefined && fromMs !== null && createdMs < fromMs;
+    // A little earlier is the same place, which is not read twice.
+    const isEarlier = createdMs !== undefined && fromMs !== null && createdMs < fromMs - earlierMs;
     return isEarlier ? [one, { ...one, fromMs: createdMs }] : [one];
   });
   for (const { eventId, topic, aggregateid, firstSeen, status } of letters) {

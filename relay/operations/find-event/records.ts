@@ -50,7 +50,7 @@ export type RecordsFound = {
 /** How long a partition may bring nothing. */
 const stallMs = 5_000;
 /** The clock of the application that wrote `created_at`, or of an older Postgres, may be ahead by that. */
-const earlierMs = 2_000;
+export const earlierMs = 2_000;
 
 /** @throws RelayError KAFKA_* */
 export async function findRecords(options: SearchOptions): Promise<RecordsFound> {
