@@ -1786,6 +1786,16 @@ export const mutants: readonly Mutant[] = [
     simulated: ['I10'],
   },
   {
+    name: 'a release that waits for the rate publishes to a topic that was set aside meanwhile',
+    promise: 'no leak',
+    invariants: ['I10'],
+    file: 'relay/stream/gatekeeper.ts',
+    find: 'if (isDecided && ',
+    replace: 'if (!isDecided && ',
+    tests: [gatekeeper],
+    only: 'decided again',
+  },
+  {
     name: 'a held topic is published',
     promise: 'no leak',
     invariants: ['I10'],

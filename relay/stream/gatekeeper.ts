@@ -9,7 +9,7 @@
 import type { Config } from '../config/config.ts';
 import { rateLimitsOf } from '../config/rate-limits.ts';
 import { loadOf } from '../encode/load.ts';
-import type { EncodedEvent } from '../encode/record.ts';
+import type { EncodedEvent, OutboundRecord } from '../encode/record.ts';
 import type { RelayError } from '../errors.ts';
 import type { Control } from '../model/control.ts';
 import { Gate, type Obstacle } from '../model/gate.ts';
@@ -93,10 +93,24 @@ export class Gatekeeper {
     return this.gate.isOpen ? this.#pass() : this.#passInTurn(encoded, parkedKeys);
   }
 
-  async #passInTurn(encoded: readonly EncodedEvent[], parkedKeys: number): Promise<Passage> {
+  /**
+   * The same for events of which it is decided that they are published, as it is of those that a release found waiting.
+   * `again` as well where somebody has set a topic of theirs aside since then, also during the wait here.
+   * @throws RelayError the failure of the stream while something is paused
+   */
+  passDecided(records: readonly OutboundRecord[]): Passage | Promise<Passage> {
+    return this.gate.isOpen ? this.#pass() : this.#passInTurn(records, 0, true);
+  }
+
+  async #passInTurn(
+    encoded: readonly EncodedEvent[],
+    parkedKeys: number,
+    isDecided = false,
+  ): Promise<Passage> {
     const load = loadOf(encoded, this.gate);
     for (let hasStood = false; ; ) {
       if (this.#use.ending.aborted) return 'ended';
+      if (isDecided && [...load.topics].some((topic) => this.gate.isSetAside(topic))) return 'again';
       const obstacle = this.gate.obstacle(load, parkedKeys, performance.now());
       if (obstacle === undefined && hasStood) return 'again';
       if (obstacle === undefined) break;

@@ -316,7 +316,7 @@ export class Streaming {
         releaseKeys(this.#use, this.#refusals, transaction),
       );
       if (released.releases.length === 0) return released;
-      const passage = await this.#gatekeeper.pass(released.records, 0);
+      const passage = await this.#gatekeeper.passDecided(released.records);
       if (passage === 'again') continue;
       if (passage === 'ended') return nothingReleased;
       this.#refusals.assertNoStorm(released.encoded, released.newlyRefused, performance.now());

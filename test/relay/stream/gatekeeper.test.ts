@@ -102,6 +102,19 @@ test('what is refused or set aside counts for no rate and holds nothing', async 
   for (let n = 0; n < 5; n++) expect(await keeper.pass(orders, 0)).toBe('passed');
 });
 
+test('what was decided before its topic was set aside is decided again, also after a wait for the rate', async () => {
+  const { keeper } = keep(controlOf([], 1));
+  await keeper.pass([recordOf({ topic: 'items' }), ...orders], 0);
+  const waiting = keeper.passDecided(orders);
+  const passed = keeper.passed;
+  void keeper.obey(controlOf([{ topic: 'orders', mode: 'set-aside' }], 1, 2));
+  expect(await waiting).toBe('again');
+  expect(await keeper.passDecided(orders)).toBe('again');
+  expect(keeper.passed).toBe(passed);
+  void keeper.obey(controlOf([], null, 3));
+  expect(await keeper.passDecided(orders)).toBe('passed');
+});
+
 test('a debt that takes longer to pay than a timer can wait is looked at once a second, and shows', async () => {
   const { keeper, ending } = keep(controlOf([], 1));
   await keeper.pass(
