@@ -120,13 +120,17 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
   const comparer = new Comparer({ maxIds, expectAll });
   const { snapshot, withoutId, removals } = await addEvents(options, client, comparer);
   options.onStage?.({ stage: 'progress', done: 0 });
-  const place = { kafka, admin, stallMs, topic: config.kafka.progressTopic };
-  const onProducer = (producerId: bigint, slot: string) =>
-    comparer.addProducer(producerId, slot === config.slot.name);
-  const progress = await awaitProgress({
-    ...place,
+  const place = {
+    kafka,
+    admin,
+    stallMs,
+    topic: config.kafka.progressTopic,
     slot: config.slot.name,
     systemIdentifier: snapshot.systemIdentifier,
+  };
+  const onProducer = (producerId: bigint, isOwn: boolean) => comparer.addProducer(producerId, isOwn);
+  const progress = await awaitProgress({
+    ...place,
     reach: snapshot.lsn,
     waitMs: options.waitMs,
     onProducer,
@@ -286,9 +290,11 @@ async function addRecords(
     onDone: (done) => onStage?.({ stage: 'topics', done, total }),
     onRecords: async (records) => {
       // Values of other producers may name what looks like schema ids; the registry is not asked for those.
-      await decoder.prepare(records.map((record) => (hasRelayHeaders(record) ? record.value : null)));
+      const isOurs = (record: TopicRecord) =>
+        hasRelayHeaders(record) && !comparer.isOfOthers(record.producerId, headerText(record.headers, 'id')!);
+      await decoder.prepare(records.map((record) => (isOurs(record) ? record.value : null)));
       for (const record of records) {
-        const event = comparer.addRecord(auditedRecord(record, decoder, router));
+        const event = comparer.addRecord(auditedRecord(record, isOurs(record) ? decoder : undefined, router));
         if (event !== undefined && comparesContent) await content.add({ record, ...event });
       }
       await content.flush();
@@ -302,10 +308,14 @@ export const hasRelayHeaders = ({ headers }: TopicRecord): boolean =>
   headerText(headers, 'id') !== undefined &&
   (headerText(headers, 'position') !== undefined || replayOf(headers) !== undefined);
 
-export function auditedRecord(record: TopicRecord, decoder: Decoder, router: Router): AuditedRecord {
+/** @param decoder undefined for a record whose value is not judged, since it is another producer's */
+export function auditedRecord(
+  record: TopicRecord,
+  decoder: Decoder | undefined,
+  router: Router,
+): AuditedRecord {
   const { topic, partition, offset, committedAtMs, producerId } = record;
   const isTombstone = record.value === null && router.takesTombstones(topic);
-  const isJudged = hasRelayHeaders(record) && !isTombstone;
   return {
     topic,
     partition,
@@ -316,7 +326,7 @@ export function auditedRecord(record: TopicRecord, decoder: Decoder, router: Rou
     id: headerText(record.headers, 'id'),
     position: headerText(record.headers, 'position'),
     replay: replayOf(record.headers),
-    fault: isJudged ? decoder.faultOf(record.value) : undefined,
+    fault: isTombstone ? undefined : decoder?.faultOf(record.value),
   };
 }
 

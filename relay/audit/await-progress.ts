@@ -29,8 +29,8 @@ export type AwaitProgressOptions = {
   readonly signal?: AbortSignal;
   /** Begin this many offsets before the end, if there is a progress of the slot; by default with the first. */
   readonly tailOffsets?: bigint | undefined;
-  /** Called with each producer of a progress in the topic, and its slot. */
-  readonly onProducer?: (producerId: bigint, slot: string) => void;
+  /** Called with each producer of a progress in the topic, and whether it is that of the slot. */
+  readonly onProducer?: (producerId: bigint, isOwn: boolean) => void;
 };
 
 /**
@@ -54,7 +54,7 @@ export async function awaitProgress(options: AwaitProgressOptions): Promise<Prog
     onRecords: (records) => {
       for (const { key, value, producerId } of records) {
         const name = key?.toString() ?? '';
-        if (producerId !== undefined) options.onProducer?.(producerId, slotOf(name));
+        if (producerId !== undefined) options.onProducer?.(producerId, slotOf(name) === slot);
         if (value !== null && name === slot) latest = value.toString();
       }
       isReached = latest !== undefined && isAt(parseProgress(latest), options);
@@ -102,13 +102,15 @@ function tails(ranges: readonly PartitionRange[], offsets: bigint | undefined): 
 }
 
 /**
- * Finds the producers of other slots, whose progress is in topics of their own. Topics that may not be read are skipped;
- * the records of their producers are then strangers like any.
+ * Finds the producers of other slots, whose progress is in topics of their own, and those of this slot's replays. Topics
+ * that may not be read are skipped; the records of their producers are then strangers like any.
+ *
+ * A slot of the same name in another cluster of Postgres is another one: then the lineage tells.
  * @throws RelayError KAFKA_*
  */
 export async function findProducers(
-  { kafka, admin, topic: own, stallMs }: Pick<AwaitProgressOptions, 'kafka' | 'admin' | 'topic' | 'stallMs'>,
-  onProducer: (producerId: bigint, slot: string) => void,
+  { kafka, admin, topic: own, stallMs, slot, systemIdentifier }: ProducersOf,
+  onProducer: (producerId: bigint, isOwn: boolean) => void,
 ): Promise<void> {
   const topics = await listTopics(admin);
   for (const topic of topics.filter((name) => name !== own && isProgressTopic(name, own)))
@@ -118,13 +120,33 @@ export async function findProducers(
         ranges: await stableRanges(admin, [topic]),
         stallMs,
         onRecords: (records) => {
-          for (const { key, producerId } of records)
-            if (producerId !== undefined) onProducer(producerId, slotOf(key?.toString() ?? ''));
+          for (const { key, value, producerId } of records) {
+            if (producerId === undefined) continue;
+            const isOfName = slotOf(key?.toString() ?? '') === slot;
+            const lineage = isOfName ? lineageOf(value) : undefined;
+            // A claim has no lineage, and the progress that follows it has.
+            if (!isOfName) onProducer(producerId, false);
+            else if (lineage !== undefined) onProducer(producerId, lineage === systemIdentifier);
+          }
         },
       });
     } catch (error) {
       if (asRelayError(error).code !== 'KAFKA_UNAUTHORIZED') throw error;
     }
+}
+
+type ProducersOf = Pick<
+  AwaitProgressOptions,
+  'kafka' | 'admin' | 'topic' | 'stallMs' | 'slot' | 'systemIdentifier'
+>;
+
+/** undefined where the value is no progress. */
+function lineageOf(value: Buffer | null): string | undefined {
+  try {
+    return value === null ? undefined : parseProgress(value.toString()).systemIdentifier;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The key of a claim is the slot, a slash and more; the name of a slot has no slash. */

@@ -19,8 +19,8 @@
  *
  * A record without the relay's headers is *foreign*, of another producer, unless its producer also wrote the progress or
  * such headers: then it is a fault of the relay. Producers are identified by the ids that Kafka assigned to them, which
- * nobody chooses. A stranger that the relay of another slot wrote is foreign, too. Foreign records say nothing about any
- * event.
+ * nobody chooses. A stranger that the relay of another slot wrote is foreign, too, whether its value can be decoded or not.
+ * Foreign records say nothing about any event; how many there are, and where, is reported.
  *
  * Positions distinguish two records of one id: with the same position, it is one event that was published twice.
  *
@@ -43,6 +43,7 @@ import {
   type UndecodableRecord,
   type Unjudged,
 } from './findings.ts';
+import { Foreign, type ForeignTopic, ofOtherSlot } from './foreign.ts';
 import {
   type Absence,
   absenceOf,
@@ -74,6 +75,8 @@ export type Comparison = {
   readonly replayed: number;
   readonly findings: Findings;
   readonly unjudged: Unjudged;
+  /** Where the foreign records are. */
+  readonly foreignTopics: readonly ForeignTopic[];
 };
 
 export type ComparerOptions = {
@@ -91,6 +94,7 @@ export class Comparer {
   readonly #repeats: Repeats;
   readonly #producers: Producers;
   readonly #foreign = list<RecordPlace>();
+  readonly #foreignPlaces = new Foreign();
   readonly #keys = new Keys();
   readonly #replays = new Replays();
   readonly #kept = new KeptFrom();
@@ -166,6 +170,11 @@ export class Comparer {
     if (record.id === undefined || position === undefined) {
       const reason = record.id === undefined ? 'no header id' : 'no legal header position';
       this.#producers.addHeadless(record.producerId, { ...placeOf(record), reason });
+      return undefined;
+    }
+    if (this.isOfOthers(record.producerId, record.id)) {
+      this.#list(this.#foreign, () => placeOf(record));
+      this.#foreignPlaces.add({ ...placeOf(record), reason: ofOtherSlot });
       return undefined;
     }
     this.#producers.addRelay(record.producerId);
@@ -305,7 +314,7 @@ export class Comparer {
     const deadLetterPublished = list<string>();
     const coveredFromMs = this.#strangers.coveredFromMs();
     this.#kept.noteEmptied();
-    this.#producers.judge(this.#undecodable, this.#foreign);
+    this.#producers.judge(this.#undecodable, this.#foreign, this.#foreignPlaces);
     for (const { slot, id } of index.entries()) {
       if (isOpenDeadLetter(index, slot) && isInKafka(index, slot)) this.#list(deadLetterPublished, id);
       if (isRepeated(index, slot)) this.#list(repeatedId, id);
@@ -343,6 +352,7 @@ export class Comparer {
         foreign: this.#foreign,
         removed: this.#removed,
       },
+      foreignTopics: this.#foreignPlaces.topics(),
     };
   }
 
@@ -358,15 +368,19 @@ export class Comparer {
   }
 
   #judgeOrigin(slot: number, record: AuditedRecord, commitLsn: Lsn): void {
-    const { committedAtMs, producerId } = record;
-    if (this.#index.rows(slot) > 0) {
-      this.#strangers.noteMatch(committedAtMs);
-      return;
-    }
-    if (this.#producers.isOfOtherSlot(producerId)) {
-      this.#index.addFlag(slot, flag.foreign);
-      this.#list(this.#foreign, () => placeOf(record));
-    } else this.#strangers.add(slot, committedAtMs, commitLsn);
+    const { committedAtMs } = record;
+    if (this.#index.rows(slot) > 0) this.#strangers.noteMatch(committedAtMs);
+    else this.#strangers.add(slot, committedAtMs, commitLsn);
+  }
+
+  /**
+   * Whose record it is comes before what it holds: one that the relay of another slot wrote, of an event that the snapshot
+   * lacks, is judged neither by its value nor by its place. One of an event of ours is, whoever wrote it.
+   */
+  isOfOthers(producerId: bigint | undefined, id: string): boolean {
+    if (!this.#producers.isOfOtherSlot(producerId)) return false;
+    const slot = this.#index.find(id);
+    return slot === undefined || this.#index.rows(slot) === 0;
   }
 
   #topicOf(slot: number): string | undefined {

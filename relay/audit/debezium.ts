@@ -8,7 +8,12 @@
  *
  * A row that is confirmed and has no record is missing. A second record for a row is a duplicate: without exactly-once
  * delivery a connector writes some after each restart. A record without a row is leaked, if the table still covers its
- * time, and every transaction that ran when the record was read has ended. A value is decodable if it is empty, JSON, or Avro under a schema of the registry.
+ * time, and every transaction that ran when the record was read has ended. A value is decodable if it is empty, JSON, or
+ * Avro under a schema of the registry.
+ *
+ * Others may write to the topics, and a header `id` is nothing special. So whose a record is comes before what it holds: a
+ * value that cannot be decoded is a finding if the record has a row, or its producer wrote one that has. Any other record is
+ * counted as another producer's, with its place, unless it is leaked.
  *
  * What the router does not write cannot be checked: records have no position, so the order of a key is not compared, and of
  * two records with one id nothing tells which was the first. The content is not compared with the row.
@@ -31,6 +36,7 @@ import { findTopics } from './audit.ts';
 import { commitToleranceMs } from './commit-tolerance.ts';
 import { CoveredFrom } from './covered-from.ts';
 import { Decoder } from './decoder.ts';
+import type { ForeignTopic } from './foreign.ts';
 import { extendToHighWatermarks } from './high-watermarks.ts';
 import { absenceOf } from './judge-event.ts';
 import { KeptFrom } from './kept-from.ts';
@@ -64,8 +70,10 @@ export type DebeziumReport = {
   readonly records: number;
   readonly findings: Readonly<Record<string, number>>;
   readonly unjudged: Readonly<Record<string, number>>;
-  /** The first of them. */
+  /** The first of the findings. */
   readonly first: Found['items'];
+  /** Where records of other producers are. */
+  readonly foreignTopics: readonly ForeignTopic[];
 };
 
 const scanTimeoutMs = 600_000;
@@ -105,6 +113,8 @@ class DebeziumAudit {
   readonly #router: Router;
   readonly #kept = new KeptFrom();
   readonly #covered = new CoveredFrom();
+  /** Producers of records that have a row. */
+  readonly #connectors = new Set<bigint>();
   readonly #matching: Matching;
   readonly #feed: RowFeed<ForeignRow>;
 
@@ -113,7 +123,7 @@ class DebeziumAudit {
     this.#servers = servers;
     this.#snapshot = snapshot;
     this.#router = new Router(options.config);
-    this.#matching = new Matching(new Map(), ({ committedAtMs }) => this.#covered.noteMatch(committedAtMs));
+    this.#matching = new Matching(new Map(), (record) => this.#noteMatch(record));
     const events = statement<ForeignRow>(
       'audit.read_foreign_events',
       'reading the outbox table',
@@ -152,7 +162,7 @@ class DebeziumAudit {
       for (const { id, topic, createdAtMs } of rows) this.#judgeRow(id, topic, createdAtMs, isCovered);
     await this.#judgeRecords(running);
     await assertRowsShownNow(config, [config.outbox.table]);
-    const { counts, unjudged, items, events, records } = this.#found;
+    const { counts, unjudged, items, events, records, foreign } = this.#found;
     return {
       ok:
         isCovered &&
@@ -167,6 +177,7 @@ class DebeziumAudit {
       findings: counts,
       unjudged,
       first: items.slice(0, 100),
+      foreignTopics: foreign.topics(),
     };
   }
 
@@ -200,13 +211,14 @@ class DebeziumAudit {
   }
 
   #addRecord(record: TopicRecord, decoder: Decoder): void {
-    const { topic, partition, offset, committedAtMs, value, headers } = record;
+    const { topic, partition, offset, committedAtMs, value, headers, producerId } = record;
     const found = this.#found;
     found.records += 1;
     this.#kept.note(topic, partition, committedAtMs);
     const id = routedId(headers);
     if (id === undefined) {
-      found.skip('foreign');
+      const place = { id: null, topic, partition, offset: String(offset) };
+      found.skipForeign({ ...place, reason: 'no header id' });
       return;
     }
     const position = `${topic}/${partition}/${offset}`;
@@ -219,10 +231,35 @@ class DebeziumAudit {
       committedAtMs,
       after: undefined,
       window: 1,
+      fault: isFramed(value) ? decoder.faultOf(value) : faultOfJson(value),
+      producerId,
     };
-    const fault = isFramed(value) ? decoder.faultOf(value) : faultOfJson(value);
-    if (fault !== undefined) found.add(findingOf('undecodable', { ...open, position: undefined }, fault));
     this.#matching.addRecord(open);
+  }
+
+  #noteMatch(record: OpenRecord): void {
+    this.#covered.noteMatch(record.committedAtMs);
+    if (record.producerId !== undefined) this.#connectors.add(record.producerId);
+    this.#judgeValue(record);
+  }
+
+  /** Of a record that is the connector's. */
+  #judgeValue(record: OpenRecord): void {
+    if (record.fault !== undefined)
+      this.#found.add(findingOf('undecodable', { ...record, position: undefined }, record.fault));
+  }
+
+  /** A record without a row, of which nothing else is concluded. */
+  #skip(kind: 'newer' | 'unknown' | 'leakedOrNotShown', record: OpenRecord): void {
+    const { id, topic, partition, offset, fault, producerId } = record;
+    const isOfConnector = producerId !== undefined && this.#connectors.has(producerId);
+    if (fault === undefined || isOfConnector) {
+      this.#found.skip(kind);
+      this.#judgeValue(record);
+    } else {
+      const place = { id, topic, partition, offset: String(offset) };
+      this.#found.skipForeign({ ...place, reason: `no row has its id, and ${fault}` });
+    }
   }
 
   #judgeRow(id: string, topic: string | undefined, createdAtMs: number, isCovered: boolean): void {
@@ -248,8 +285,11 @@ class DebeziumAudit {
       const before = new Set<string>();
       await findEvents(client, config, new Set(some.map(({ id }) => id)), (id) => before.add(id));
       for (const record of some) {
-        if (before.has(record.id)) found.add(findingOf('duplicate', { ...record, position: undefined }));
-        else if (record.committedAtMs >= this.#snapshot.atMs - commitToleranceMs) found.skip('newer');
+        if (before.has(record.id)) {
+          found.add(findingOf('duplicate', { ...record, position: undefined }));
+          this.#judgeValue(record);
+        } else if (record.committedAtMs >= this.#snapshot.atMs - commitToleranceMs)
+          this.#skip('newer', record);
         else suspects.set(record.id, [...(suspects.get(record.id) ?? []), record]);
       }
     }
@@ -257,16 +297,18 @@ class DebeziumAudit {
       { client: now, config, running, waitMs },
       () => [...suspects.keys()],
       (id) => {
-        found.skip('newer', suspects.get(id)?.length ?? 0);
+        const shown = suspects.get(id) ?? [];
+        found.skip('newer', shown.length);
+        for (const record of shown) this.#judgeValue(record);
         suspects.delete(id);
       },
     );
     const strangers = [...suspects.values()].flat();
     for (const { committedAtMs } of strangers) this.#covered.noteStranger(committedAtMs);
     for (const record of strangers) {
-      if (record.committedAtMs < this.#covered.fromMs()) found.skip('unknown');
-      else if (!isFinal) found.skip('leakedOrNotShown');
-      else found.add(findingOf('leaked', { ...record, position: undefined }));
+      if (record.committedAtMs < this.#covered.fromMs()) this.#skip('unknown', record);
+      else if (!isFinal) this.#skip('leakedOrNotShown', record);
+      else found.add(findingOf('leaked', { ...record, position: undefined }, record.fault));
     }
   }
 

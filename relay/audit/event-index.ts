@@ -21,18 +21,16 @@ export const flag = {
   duplicate: 32,
   /** Compaction may have removed its record. */
   superseded: 64,
-  /** The relay of another slot wrote it. */
-  foreign: 128,
   /** Resubmitted or released after the snapshot: its event may not be in Kafka yet. */
-  underWay: 256,
+  underWay: 128,
   /** A replay published it again. */
-  replayed: 512,
+  replayed: 256,
   /** One of its rows is to be published. */
-  streamed: 1_024,
+  streamed: 512,
   /** One of its rows was committed before the slot was first made. */
-  before: 2_048,
+  before: 1_024,
   /** One of its rows is of the one or the other. */
-  undated: 4_096,
+  undated: 2_048,
 } as const;
 
 const initialCapacity = 1_024;

@@ -20,7 +20,7 @@ export function isRepeated(index: EventIndex, slot: number): boolean {
   return (index.rows(slot) > 1 && !index.has(slot, flag.resubmitted)) || index.has(slot, flag.repeated);
 }
 
-const known = flag.newer | flag.deadLetter | flag.resubmitted | flag.released | flag.foreign;
+const known = flag.newer | flag.deadLetter | flag.resubmitted | flag.released;
 
 /** Published by the stream or by a replay. */
 export function isInKafka(index: EventIndex, slot: number): boolean {

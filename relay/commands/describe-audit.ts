@@ -5,6 +5,7 @@ import type {
   AuditStage,
   DifferentRecord,
   Findings,
+  ForeignTopic,
   Listed,
   OutOfOrderRecord,
   RecordPlace,
@@ -79,9 +80,30 @@ export function describeReport(report: AuditReport): string[] {
     ...kinds(findingNames).flatMap((kind) => listLines(findingNames[kind], report.findings[kind])),
     ...kinds(unjudgedNames)
       .filter((kind) => report.unjudged[kind].count > 0)
-      .flatMap((kind) => listLines(unjudgedNames[kind], report.unjudged[kind], 'not judged')),
+      .flatMap((kind) =>
+        kind === 'foreign'
+          ? [
+              line(unjudgedNames.foreign, report.unjudged.foreign.count, 'not judged'),
+              ...foreignLines(report.foreignTopics),
+            ]
+          : listLines(unjudgedNames[kind], report.unjudged[kind], 'not judged'),
+      ),
     '',
     verdict(report),
+  ];
+}
+
+/** Where records of other producers are: whoever misses an event looks there first. */
+export function foreignLines(topics: readonly ForeignTopic[]): string[] {
+  const rest = topics.slice(shown);
+  return [
+    ...topics
+      .slice(0, shown)
+      .map(
+        ({ topic, records, partition, offset, reason }) =>
+          `    ${count(records)} in ${topic}, the first at partition ${partition} offset ${offset}: ${printable(reason)}`,
+      ),
+    ...(rest.length > 0 ? [`    and in ${counted(rest.length, 'more topic')}`] : []),
   ];
 }
 

@@ -8,6 +8,8 @@ import {
   type StandingReport,
   type StoredFinding,
 } from '../operations/audit.ts';
+import type { ForeignTopic } from '../operations/verify.ts';
+import { foreignLines } from './describe-audit.ts';
 import { count, counted } from './format.ts';
 
 /** Findings shown. */
@@ -44,9 +46,10 @@ export function describeStanding({ at, slot, audit, latest }: StandingReport): s
     ...Object.entries(openFindings(audit)).map(([kind, found]) =>
       row(kind.replaceAll('_', ' '), count(found), noteOf(kind, audit)),
     ),
-    ...Object.entries(audit.unjudged).map(([kind, found]) =>
+    ...Object.entries(audit.unjudged).flatMap(([kind, found]) => [
       row(unjudgedNames[kind] ?? kind, count(found), 'not judged'),
-    ),
+      ...(kind === 'foreign' ? foreignLines(foreignOf(audit)) : []),
+    ]),
     ...latest.slice(0, shown).map((finding) => `    ${describeFinding(finding)}`),
     ...(latest.length > shown ? ['    and more: see outbox.audit_finding'] : []),
     '',
@@ -69,9 +72,10 @@ export function describeDebezium(report: DebeziumReport): string[] {
     row('order of a key', 'unknown', 'records have no position'),
     '',
     ...found.map(([kind, number]) => row(kind, count(number))),
-    ...Object.entries(unjudged).map(([kind, number]) =>
+    ...Object.entries(unjudged).flatMap(([kind, number]) => [
       row(unjudgedNames[kind] ?? kind, count(number), 'not judged'),
-    ),
+      ...(kind === 'foreign' ? foreignLines(report.foreignTopics) : []),
+    ]),
     ...first.slice(0, shown).map(({ kind, id, topic, partition, offset, detail }) => {
       const place = offset === undefined ? (topic ?? 'no topic') : `${topic}/${partition} offset ${offset}`;
       return `    ${kind}: ${printable(id ?? 'no id')} at ${printable(place)}${detail === undefined ? '' : `, ${printable(detail)}`}`;
@@ -88,6 +92,20 @@ export function describeDebezium(report: DebeziumReport): string[] {
           ? 'not complete: records without a row are leaked, or of transactions that have not ended, as while a commit waits for a synchronous standby; wait longer with --wait-seconds'
           : 'not complete: the slot has not confirmed the snapshot; wait longer with --wait-seconds',
   ];
+}
+
+/** Of the windows that are kept, whose number is bounded; the first of each topic is that of the earliest. */
+function foreignOf({ runs }: AuditRow): ForeignTopic[] {
+  const topics = new Map<string, ForeignTopic>();
+  for (const run of runs.toSorted((a, b) => a.window - b.window))
+    for (const some of run.foreign ?? []) {
+      const known = topics.get(some.topic);
+      topics.set(
+        some.topic,
+        known === undefined ? some : { ...known, records: known.records + some.records },
+      );
+    }
+  return [...topics.values()].sort((a, b) => b.records - a.records);
 }
 
 function noteOf(kind: string, { missing, missingOpen }: AuditRow): string | undefined {

@@ -1,5 +1,6 @@
 /** What a window found, and what it could not judge: counts of all, and a bounded number of items. */
 import type { AuditedRecord } from '../audited.ts';
+import { Foreign, type ForeignRecord } from '../foreign.ts';
 
 /** As in `outbox.audit_finding`. */
 export const findingKinds = ['missing', 'duplicate', 'leaked', 'out_of_order', 'undecodable'] as const;
@@ -68,6 +69,8 @@ export class Found {
   /** The same for missing events that are counted and not listed. */
   resolvedUnlisted = 0;
   readonly unjudged: Partial<Record<UnjudgedKind, number>> = {};
+  /** Where records of other producers are. */
+  readonly foreign = new Foreign();
   events = 0;
   records = 0;
 
@@ -79,6 +82,12 @@ export class Found {
 
   skip(kind: UnjudgedKind, count = 1): void {
     if (count > 0) this.unjudged[kind] = (this.unjudged[kind] ?? 0) + count;
+  }
+
+  /** A record of another producer. */
+  skipForeign(record: ForeignRecord): void {
+    this.skip('foreign');
+    this.foreign.add(record);
   }
 }
 

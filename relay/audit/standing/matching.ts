@@ -36,6 +36,9 @@ export type OpenRecord = {
   readonly after: string | undefined;
   /** Number of the window that read it. */
   readonly window: number;
+  /** Of another publisher only: why its value cannot be decoded, and who wrote it. It counts once it is known whose it is. */
+  readonly fault?: string | undefined;
+  readonly producerId?: bigint | undefined;
   /** The next record of the same id. */
   next?: OpenRecord | undefined;
 };

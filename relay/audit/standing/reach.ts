@@ -42,7 +42,7 @@ export async function reach(
     waitMs,
     signal: pace.signal,
     tailOffsets: progressTail,
-    onProducer: (producerId, slot) => producers?.addProgress(producerId, slot === config.slot.name),
+    onProducer: (producerId, isOwn) => producers?.addProgress(producerId, isOwn),
   });
   if (progress === null) return { verdict: 'held back', why: 'nothing was published for this slot so far' };
   if (progress.systemIdentifier !== systemIdentifier)

@@ -8,6 +8,7 @@ import { transaction } from '../../connect/postgres/transaction.ts';
 import { RelayError } from '../../errors.ts';
 import { parseSnapshot } from '../../model/pg-snapshot.ts';
 import { formatLsn } from '../../model/position.ts';
+import type { ForeignTopic } from '../foreign.ts';
 import { type AuditState, parseState, serializeState } from './audit-state.ts';
 import { type Found, unjudgedRows } from './found.ts';
 import type { Home } from './read-window.ts';
@@ -46,6 +47,8 @@ export type AuditRun = {
   readonly events: number;
   readonly records: number;
   readonly found: Readonly<Record<string, number>>;
+  /** Where records of other producers are, if there are any: the topics with the most. Absent in runs of earlier releases. */
+  readonly foreign?: readonly ForeignTopic[];
 };
 
 export type Stored = { readonly row: AuditRow; readonly state: AuditState | undefined };
@@ -79,6 +82,7 @@ const load = statement<AuditRow & { state: Buffer | null }>(
 const findingsMost = 10_000;
 const missingMost = 100_000;
 const runsMost = 100;
+const foreignTopicsMost = 20;
 
 export type VerifiedWindow = {
   /** What was known before; undefined: this is the first window, and began with the first row. */
@@ -106,6 +110,7 @@ export async function storeWindow(
     events,
     records,
     found: Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0)),
+    ...(found.foreign.count === 0 ? {} : { foreign: found.foreign.topics().slice(0, foreignTopicsMost) }),
   };
   await transaction(client, store.doing, async () => {
     const updated = await query(client, store, [

@@ -39,6 +39,7 @@ import { findProducers } from '../await-progress.ts';
 import { commitToleranceMs } from '../commit-tolerance.ts';
 import { Decoder } from '../decoder.ts';
 import { list, type RecordPlace, type UndecodableRecord } from '../findings.ts';
+import { ofOtherSlot } from '../foreign.ts';
 import { extendToHighWatermarks } from '../high-watermarks.ts';
 import { KeptFrom } from '../kept-from.ts';
 import { Origins, readOriginFacts } from '../origin.ts';
@@ -199,12 +200,11 @@ class Window {
   /** What to read of the topics. @throws StartAgain */
   async #ranges(topics: readonly string[]): Promise<PartitionRange[]> {
     const { means, before } = this.#scope;
-    const { config, kafka, admin } = means;
+    const { config, kafka, admin, systemIdentifier } = means;
     const stallMs = stallMsOf(config);
-    await findProducers(
-      { kafka, admin, stallMs, topic: config.kafka.progressTopic },
-      (producerId: bigint, slot: string) =>
-        this.#producers.addProgress(producerId, slot === config.slot.name),
+    const own = { topic: config.kafka.progressTopic, slot: config.slot.name, systemIdentifier };
+    await findProducers({ kafka, admin, stallMs, ...own }, (producerId, isOwn) =>
+      this.#producers.addProgress(producerId, isOwn),
     );
     const whole = await extendToHighWatermarks(kafka, await stableRanges(admin, topics), stallMs);
     return whole.map((range) => {
@@ -232,8 +232,10 @@ class Window {
       onTrimmed: (topic, partition) => this.#kept.addTrimmed(topic, partition),
       onRecords: async (records) => {
         await this.#feed.ahead();
-        await decoder.prepare(records.map((record) => (hasRelayHeaders(record) ? record.value : null)));
-        for (const record of records) this.#addRecord(record, decoder);
+        const isOurs = (record: TopicRecord) =>
+          hasRelayHeaders(record) && !this.#producers.isOfOtherSlot(record.producerId);
+        await decoder.prepare(records.map((record) => (isOurs(record) ? record.value : null)));
+        for (const record of records) this.#addRecord(record, isOurs(record) ? decoder : undefined);
         await this.#catchUpRows();
         means.onDone?.(found.events, found.records);
         await pace.took(records.length);
@@ -262,7 +264,7 @@ class Window {
       throw tooFarApart(matching.openRows, matching.openRecords);
   }
 
-  #addRecord(record: TopicRecord, decoder: Decoder): void {
+  #addRecord(record: TopicRecord, decoder: Decoder | undefined): void {
     const { before, found } = this.#scope;
     found.records += 1;
     const audited = auditedRecord(record, decoder, this.#router);
@@ -272,10 +274,7 @@ class Window {
     }
     this.#kept.note(record.topic, record.partition, record.committedAtMs);
     const { id, topic, partition, offset, committedAtMs, producerId, fault } = audited;
-    if (this.#producers.isOfOtherSlot(producerId)) {
-      found.skip('foreign');
-      return;
-    }
+    if (this.#isOfOtherSlot(audited)) return;
     const position = audited.position === undefined ? undefined : parsePosition(audited.position);
     if (id === undefined || position === undefined) {
       const reason = id === undefined ? 'no header id' : 'no legal header position';
@@ -311,8 +310,8 @@ class Window {
   #addReplayed(audited: AuditedRecord, replayId: string): void {
     const { found } = this.#scope;
     const { id, topic, partition, offset, producerId, fault } = audited;
-    if (this.#producers.isOfOtherSlot(producerId)) found.skip('foreign');
-    else if (id === undefined || !this.#replays.has(replayId)) {
+    if (this.#isOfOtherSlot(audited)) return;
+    if (id === undefined || !this.#replays.has(replayId)) {
       const reason = id === undefined ? 'no header id' : 'it names a replay that is not in outbox.replay';
       this.#producers.addHeadless(producerId, {
         id: id ?? null,
@@ -323,6 +322,14 @@ class Window {
       });
     } else if (fault !== undefined) found.add(findingOf('undecodable', audited, fault));
     else found.skip('replayed');
+  }
+
+  /** Whose record it is comes before what it holds: of another slot's, nothing is judged. */
+  #isOfOtherSlot({ id, topic, partition, offset, producerId }: AuditedRecord): boolean {
+    if (!this.#producers.isOfOtherSlot(producerId)) return false;
+    const place = { id: id ?? null, topic, partition, offset: String(offset) };
+    this.#scope.found.skipForeign({ ...place, reason: ofOtherSlot });
+    return true;
   }
 
   /** Every record is read: what a row lacks now is not there. */
@@ -337,7 +344,7 @@ class Window {
     const { found } = this.#scope;
     const undecodable = list<UndecodableRecord>();
     const foreign = list<RecordPlace>();
-    this.#producers.judge(undecodable, foreign);
+    this.#producers.judge(undecodable, foreign, found.foreign);
     found.skip('foreign', foreign.count);
     for (const { reason, offset, ...place } of undecodable.first)
       found.add({ kind: 'undecodable', ...place, offset: BigInt(offset), detail: reason });

@@ -73,6 +73,74 @@ test('so is one of another slot whose progress has a topic of its own', async ()
   expect(told(await scene.audit())).toEqual({ foreign: ['9'], leaked: ['8'] });
 });
 
+describe('what the relay of another slot wrote', () => {
+  /** A relay of another database that writes to the same topic: its progress, and records of schemas that nobody here knows. */
+  async function theirs(scene: Scene, key: string) {
+    const progress = await scene.progress();
+    const value = scene.value(Buffer.from([1, 2, 3]), 2_000_000_000);
+    return {
+      records: [scene.record('8', { key, value }), scene.record('9', { key: 'k', value: Buffer.from('?') })],
+      progress: { ...progress, messages: [{ ...progress.messages[0]!, key: 'another_slot' }] },
+    };
+  }
+
+  test('is judged neither by its value nor by its place, and the report says where it is', async () => {
+    await using scene = await openScene();
+    await using other = await openWriter();
+    const id = await scene.insertRow({ key: 'k' });
+    const early = scene.record(id, { key: 'k' });
+    const { records, progress } = await theirs(scene, 'k');
+    // Positions of another database are numbers like any other; those of one key need not rise with ours.
+    await other.commit(scene.events(...records), progress);
+    await scene.writer.commit(scene.events(early), await scene.progress());
+    const report = await scene.audit();
+    expect(told(report)).toEqual({ foreign: ['8', '9'] });
+    expect(report).toMatchObject({ ok: true, compared: 1 });
+    expect(report.foreignTopics).toMatchObject([
+      { topic: scene.topic, records: 2, partition: 0, offset: '0' },
+    ]);
+    const row = await scene.runAudit();
+    expect(row).toMatchObject({ undecodable: 0, leaked: 0, unjudged: { foreign: 2 } });
+    expect(row.runs.flatMap(({ foreign }) => foreign)).toMatchObject([{ topic: scene.topic, records: 2 }]);
+    expect(await scene.findings()).toEqual([]);
+  });
+
+  test('is judged where it is of an event of this table', async () => {
+    await using scene = await openScene();
+    await using other = await openWriter();
+    const [id] = await scene.insert();
+    const { progress } = await theirs(scene, 'k');
+    await other.commit(scene.events(scene.record(id!, { value: Buffer.from('?') })), progress);
+    await scene.writer.commit(await scene.progress());
+    expect(told(await scene.audit())).toEqual({ undecodable: [id] });
+  });
+
+  test('has another lineage, though its slot has the same name', async () => {
+    await using scene = await openScene();
+    await using other = await openWriter();
+    const [id] = await scene.insert();
+    const topic = `outbox-relay.progress.${unique('slot').replaceAll('-', '_')}`;
+    await createTopics([{ topic, numPartitions: 1 }]);
+    const ours = await scene.progress();
+    const elsewhere = (await scene.progress({ systemIdentifier: '1' })).messages;
+    await other.commit(scene.events(headless('k'), scene.record('9', { value: Buffer.from('?') })), {
+      topic,
+      messages: elsewhere,
+    });
+    await scene.writer.commit(scene.events(scene.record(id!)), ours);
+    expect(told(await scene.audit())).toEqual({ foreign: ['9', null] });
+  });
+});
+
+test('a value of this relay that cannot be decoded is found, though its row is gone', async () => {
+  await using scene = await openScene();
+  const [id] = await scene.insert();
+  const at = String(Date.now() - 86_400_000);
+  const damaged = scene.record('7', { timestamp: at, value: scene.value(Buffer.alloc(0)) });
+  await scene.writer.commit(scene.events(damaged, scene.record(id!)), await scene.progress());
+  expect(told(await scene.audit())).toEqual({ undecodable: ['7'], unknown: ['7'] });
+});
+
 describe('in a compacted topic', () => {
   const compacted = [{ name: 'cleanup.policy', value: 'compact' }];
   const at = (minutesAgo: number) => new Date(Date.now() - minutesAgo * 60_000);

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { auditDebezium, type DebeziumReport } from '../../../relay/audit/debezium.ts';
 import { createKafka } from '../../../relay/connect/kafka.ts';
 import { openScene, type Scene } from './scene.ts';
+import { openWriter } from './topics.ts';
 
 /** As the event router writes it: the id as a header, the payload as JSON, no position. */
 const routed = (id: string, value: string | null = '{"total":1}') => ({
@@ -75,6 +76,28 @@ test('an outbox of Debezium is audited by the ids of its records alone, with no 
       ['leaked', leaked],
       ['missing', absent],
       ['undecodable', three],
+    ]);
+  } finally {
+    await scene.database.pool.query('select pg_drop_replication_slot($1)', [scene.config.slot.name]);
+  }
+});
+
+test('a value is judged once it is known whose it is: others may write to the topic, with an id of their own', async () => {
+  await using scene = await openScene();
+  await using other = await openWriter();
+  const id = await scene.insertRow({ createdAt: old() });
+  const older = String(Date.now() - 86_400_000);
+  const damaged = { ...routed(randomUUID(), 'no json'), timestamp: older };
+  const theirs = { ...routed('order-7', 'protobuf'), timestamp: older };
+  await other.commit(scene.events({ ...theirs, headers: {} }, theirs));
+  await scene.writer.commit(scene.events(damaged, routed(id)));
+  try {
+    const report = await auditConfirmed(scene);
+    expect(report.findings).toMatchObject({ undecodable: 1, leaked: 0, missing: 0 });
+    expect(report.first.map((finding) => finding.id)).toEqual([damaged.headers.id]);
+    expect(report.unjudged).toEqual({ foreign: 2, unknown: 1 });
+    expect(report.foreignTopics).toEqual([
+      { topic: scene.topic, records: 2, partition: 0, offset: '0', reason: 'no header id' },
     ]);
   } finally {
     await scene.database.pool.query('select pg_drop_replication_slot($1)', [scene.config.slot.name]);
