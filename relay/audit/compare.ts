@@ -19,7 +19,8 @@
  *
  * A record without the relay's headers is *foreign*, of another producer, unless its producer also wrote the progress or
  * such headers: then it is a fault of the relay. Producers are identified by the ids that Kafka assigned to them, which
- * nobody chooses. A stranger that the relay of another slot wrote is foreign, too, whether its value can be decoded or not.
+ * nobody chooses. A stranger that the relay of another slot wrote is foreign, too, whether its value can be decoded or not;
+ * and one that cannot be decoded and was written without a transaction, as no relay writes.
  * Foreign records say nothing about any event; how many there are, and where, is reported.
  *
  * Positions distinguish two records of one id: with the same position, it is one event that was published twice.
@@ -43,7 +44,7 @@ import {
   type UndecodableRecord,
   type Unjudged,
 } from './findings.ts';
-import { Foreign, type ForeignTopic, ofOtherSlot } from './foreign.ts';
+import { Foreign, type ForeignTopic, ofOtherSlot, withoutTransaction } from './foreign.ts';
 import {
   type Absence,
   absenceOf,
@@ -177,8 +178,13 @@ export class Comparer {
       this.#foreignPlaces.add({ ...placeOf(record), reason: ofOtherSlot });
       return undefined;
     }
-    this.#producers.addRelay(record.producerId);
     const { fault } = record;
+    if (fault !== undefined && record.producerId === undefined && !this.#hasRow(record.id)) {
+      this.#list(this.#foreign, () => placeOf(record));
+      this.#foreignPlaces.add({ ...placeOf(record), reason: withoutTransaction(fault) });
+      return undefined;
+    }
+    this.#producers.addRelay(record.producerId);
     if (fault !== undefined) this.#list(this.#undecodable, () => ({ ...placeOf(record), reason: fault }));
     const slot = this.#index.add(record.id, this.#topics.of(record.topic), record.committedAtMs);
     if (!this.#repeats.isSurplus(slot, record.id, record.position!)) {
@@ -378,9 +384,12 @@ export class Comparer {
    * lacks, is judged neither by its value nor by its place. One of an event of ours is, whoever wrote it.
    */
   isOfOthers(producerId: bigint | undefined, id: string): boolean {
-    if (!this.#producers.isOfOtherSlot(producerId)) return false;
+    return this.#producers.isOfOtherSlot(producerId) && !this.#hasRow(id);
+  }
+
+  #hasRow(id: string): boolean {
     const slot = this.#index.find(id);
-    return slot === undefined || this.#index.rows(slot) === 0;
+    return slot !== undefined && this.#index.rows(slot) > 0;
   }
 
   #topicOf(slot: number): string | undefined {

@@ -18,6 +18,10 @@ export type ForeignRecord = RecordPlace & { readonly reason: string };
 
 export const ofOtherSlot = 'the relay of another slot wrote it';
 
+/** Of a record that has the headers of a relay. */
+export const withoutTransaction = (fault: string): string =>
+  `written without a transaction, as no relay writes, and its value cannot be decoded: ${fault}`;
+
 export class Foreign {
   readonly #topics = new Map<string, ForeignTopic>();
 

@@ -53,6 +53,8 @@ Each run scans the outbox table on the server and reads what is new in the topic
 records per second. \`verify\` also compares every record with its row, once.
 
 With --source debezium it audits an outbox that Debezium's event router publishes: it only reads, and needs no migration.
+A value that cannot be decoded is a finding if the record has a row, or its producer wrote one that has; otherwise it counts
+as another producer's.
 Set slot.name to the slot of the connector, outbox.table and outbox.columns, topics.allow and topics.template. Records are
 matched with rows by the header id; values may be JSON or Avro. It waits until the slot has confirmed the snapshot. It
 cannot check the order of a key, since the records have no position.

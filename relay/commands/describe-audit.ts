@@ -132,7 +132,8 @@ function verdict(report: AuditReport): string {
       return `NOT PROVEN: ${counted(unjudged.leakedOrRemoved.count, 'record')} without a row, either leaked or of rows that cleanup removed: it removed rows up to ${report.removedAt}`;
     return `FAILED: ${found.map((kind) => `${count(findings[kind].count)} ${findingNames[kind]}`).join(', ')}`;
   }
-  if (report.events === 0) return `nothing verified: the table holds no events${removedNote(report)}`;
+  const apart = foreignNote(unjudged.foreign.count);
+  if (report.events === 0) return `nothing verified: the table holds no events${removedNote(report)}${apart}`;
   const waiting = unjudged.notYetPublished.count;
   const since = 'since the relay first started';
   const which =
@@ -142,8 +143,12 @@ function verdict(report: AuditReport): string {
         ? since
         : 'in the snapshot';
   if (waiting === 0)
-    return `ok: every event ${which} is published exactly once or is a dead letter${removedNote(report)}`;
-  return `ok so far: ${counted(waiting, 'event')} not yet published, which is normal while a relay catches up`;
+    return `ok: every event ${which} is published exactly once or is a dead letter${removedNote(report)}${apart}`;
+  return `ok so far: ${counted(waiting, 'event')} not yet published, which is normal while a relay catches up${apart}`;
+}
+
+function foreignNote(records: number): string {
+  return records === 0 ? '' : `; ${counted(records, 'record')} of other producers not judged`;
 }
 
 function removedNote({ removedAt }: AuditReport): string {

@@ -39,7 +39,7 @@ import { findProducers } from '../await-progress.ts';
 import { commitToleranceMs } from '../commit-tolerance.ts';
 import { Decoder } from '../decoder.ts';
 import { list, type RecordPlace, type UndecodableRecord } from '../findings.ts';
-import { ofOtherSlot } from '../foreign.ts';
+import { ofOtherSlot, withoutTransaction } from '../foreign.ts';
 import { extendToHighWatermarks } from '../high-watermarks.ts';
 import { KeptFrom } from '../kept-from.ts';
 import { Origins, readOriginFacts } from '../origin.ts';
@@ -280,6 +280,11 @@ class Window {
       const reason = id === undefined ? 'no header id' : 'no legal header position';
       const place = { id: id ?? null, topic, partition, offset: String(offset) };
       this.#producers.addHeadless(producerId, { ...place, reason });
+      return;
+    }
+    if (fault !== undefined && producerId === undefined) {
+      const place = { id, topic, partition, offset: String(offset) };
+      found.skipForeign({ ...place, reason: withoutTransaction(fault) });
       return;
     }
     this.#producers.addRelay(producerId);

@@ -1,5 +1,7 @@
 /** What an audit makes of records that are not the relay's, of compacted topics, and of what it may not see. */
+import pino from 'pino';
 import { describe, expect, test } from 'vitest';
+import { createKafka } from '../../../relay/connect/kafka.ts';
 import { createTopics } from '../../support/kafka.ts';
 import { unique } from '../../support/unique.ts';
 import { openScene, type Scene, told } from './scene.ts';
@@ -84,7 +86,7 @@ describe('what the relay of another slot wrote', () => {
     };
   }
 
-  test('is judged neither by its value nor by its place, and the report says where it is', async () => {
+  test('is judged neither by its value nor by its place, whatever relay wrote it, and the report says where it is', async () => {
     await using scene = await openScene();
     await using other = await openWriter();
     const id = await scene.insertRow({ key: 'k' });
@@ -130,6 +132,29 @@ describe('what the relay of another slot wrote', () => {
     await scene.writer.commit(scene.events(scene.record(id!)), ours);
     expect(told(await scene.audit())).toEqual({ foreign: ['9', null] });
   });
+});
+
+test('what was written without a transaction and cannot be decoded is no relay’s, whatever its headers say', async () => {
+  await using scene = await openScene();
+  const [id] = await scene.insert();
+  const kafka = createKafka(scene.config, pino({ level: 'silent' }));
+  const producer = kafka.producer();
+  await producer.connect();
+  const { id: _, ...copied } = scene.record(id!).headers!;
+  await producer.send({
+    topic: scene.topic,
+    messages: [
+      scene.record('8', { value: Buffer.from('a copy of a mirror') }),
+      { key: 'k', value: Buffer.from('damaged'), partition: 0, headers: copied },
+    ],
+  });
+  await producer.disconnect();
+  await scene.writer.commit(scene.events(scene.record(id!)), await scene.progress());
+  const report = await scene.audit();
+  expect(told(report)).toEqual({ foreign: ['8', null] });
+  expect(report.ok).toBe(true);
+  expect(report.foreignTopics).toMatchObject([{ topic: scene.topic, records: 2, offset: '0' }]);
+  expect(await scene.runAudit()).toMatchObject({ undecodable: 0, leaked: 0, unjudged: { foreign: 2 } });
 });
 
 test('a value of this relay that cannot be decoded is found, though its row is gone', async () => {

@@ -6,6 +6,7 @@ import { verifyCommand } from '../../../relay/commands/verify.ts';
 import type { Config } from '../../../relay/config/config.ts';
 import { exitCodes } from '../../../relay/errors.ts';
 import { openScene } from '../audit/scene.ts';
+import { openWriter } from '../audit/topics.ts';
 
 afterEach(() => {
   process.exitCode = undefined; // the command sets it, and this process is the test's
@@ -42,6 +43,20 @@ test('verify names the first twenty ids of a kind, says how many more there are,
   expect(output).toContain('and 3 more');
   expect(output).toContain('FAILED: 23 missing');
   expect(exitCode).toBe(exitCodes.findings);
+});
+
+test('verify says how many records are of other producers, and where the first of each topic is', async () => {
+  await using scene = await openScene();
+  await using other = await openWriter();
+  const [id] = await scene.insert();
+  const theirs = { key: 'k', value: Buffer.from('?'), partition: 1 };
+  await other.commit(scene.events(theirs, theirs));
+  await scene.writer.commit(scene.events(scene.record(id!)), await scene.progress());
+  const { output, exitCode } = await run(scene.config);
+  expect(output).toMatch(/^from other producers +2 {2}not judged$/m);
+  expect(output).toContain(`    2 in ${scene.topic}, the first at partition 1 offset 0: no header id\n`);
+  expect(output).toMatch(/^ok: .*; 2 records of other producers not judged$/m);
+  expect(exitCode).toBeUndefined();
 });
 
 test('verify lists apart what was written before the relay first started, for no slot was there to stream it', async () => {
