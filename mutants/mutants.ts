@@ -824,8 +824,8 @@ export const mutants: readonly Mutant[] = [
     promise: 'no double',
     invariants: ['I2'],
     file: 'relay/publish/lean/answers.ts',
-    find: 'codes.every((code) => code === concurrentTransactions)',
-    replace: 'codes.some((code) => code === concurrentTransactions)',
+    find: 'answered.every((code) => code === codes.concurrentTransactions)',
+    replace: 'answered.some((code) => code === codes.concurrentTransactions)',
     tests: [answers, protocols],
   },
   {
@@ -3154,8 +3154,9 @@ export const mutants: readonly Mutant[] = [
     promise: 'no loss',
     invariants: [],
     file: 'relay/publish/open-transactions.ts',
-    find: 'if (errorCode === topicAuthorizationFailed) return unknown;',
-    replace: "if (errorCode === topicAuthorizationFailed) return { owner: 'other', producerId: undefined };",
+    find: 'if (errorCode === codes.topicAuthorizationFailed) return unknown;',
+    replace:
+      "if (errorCode === codes.topicAuthorizationFailed) return { owner: 'other', producerId: undefined };",
     tests: ['test/security/secured.stack.test.ts'],
     only: 'whose transaction is open there',
   },

@@ -5,6 +5,7 @@
  * Promise: whose a transaction is follows from what Kafka says. What Kafka does not say is unknown: an operator aborts the
  * transaction of somebody else, and would lose events if it were the relay's.
  */
+
 import type { Kafka } from 'kafkajs';
 import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
@@ -14,6 +15,7 @@ import type { TransactionOwner } from '../model/hanging-transaction.ts';
 import { parsePosition } from '../model/position.ts';
 import type { LookedAt } from './standing-partitions.ts';
 import { transactionalIdOf } from './transactional-id.ts';
+import { codes } from './wire/error-codes.ts';
 import { decodeFetch, fetchRequest } from './wire/fetch.ts';
 import { type Broker, protocolError, supports } from './wire/kafkajs-internals.ts';
 import { Wire } from './wire/kafkajs-wire.ts';
@@ -24,6 +26,7 @@ import {
   decodeTransaction,
   endsRequest,
   type Isolation,
+  nameOf,
   type Place,
   producersRequest,
   questions,
@@ -128,7 +131,7 @@ export class OpenTransactions {
       if (!supports(leader, questions.describeProducers)) return unknown;
       const request = producersRequest(place);
       const { errorCode, openSince } = await this.#open.send(leader, request, decodeProducers);
-      if (errorCode === topicAuthorizationFailed) return unknown;
+      if (errorCode === codes.topicAuthorizationFailed) return unknown;
       if (errorCode !== 0) throw protocolError(errorCode);
       const [producerId] = [...openSince].find(([, first]) => first === offset) ?? [];
       if (producerId === undefined) return undefined;
@@ -230,7 +233,7 @@ export class OpenTransactions {
 
   async #leaderOf(place: Place): Promise<Broker> {
     const nodeId = this.#leaders.get(nameOf(place)) ?? -1;
-    if (nodeId < 0) throw protocolError(leaderNotAvailable);
+    if (nodeId < 0) throw protocolError(codes.leaderNotAvailable);
     return this.#open.broker(nodeId);
   }
 
@@ -269,8 +272,6 @@ export class OpenTransactions {
   }
 }
 
-const nameOf = ({ topic, partition }: Place): string => `${topic}/${partition}`;
-
 /** Of the topics in their order, as many as there may be. */
 function partitionsOf(
   found: MetadataAnswer['topicMetadata'],
@@ -285,6 +286,3 @@ function partitionsOf(
   }
   return places;
 }
-
-const leaderNotAvailable = 5;
-const topicAuthorizationFailed = 29;

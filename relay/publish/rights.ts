@@ -2,9 +2,11 @@
  * Probes the relay's rights in Kafka with the requests that the relay uses, but without an effect. What Kafka refuses
  * here would stop the relay.
  */
+
 import type { Kafka } from 'kafkajs';
 import { kafkaErrorType } from '../connect/kafka.ts';
 import { addPartitionsRequest } from './lean/requests.ts';
+import { codes } from './wire/error-codes.ts';
 import { decodeFetch, fetchRequest } from './wire/fetch.ts';
 import { decodeAddPartitions } from './wire/kafkajs-internals.ts';
 import { Wire } from './wire/kafkajs-wire.ts';
@@ -43,7 +45,7 @@ export async function unwritableTopics(
       decodeAddPartitions,
     );
     return errors.flatMap(({ topic, partitionErrors }) =>
-      partitionErrors.some(({ errorCode }) => errorCode === topicAuthorizationFailed) ? [topic] : [],
+      partitionErrors.some(({ errorCode }) => errorCode === codes.topicAuthorizationFailed) ? [topic] : [],
     );
   } finally {
     await wire.close();
@@ -88,5 +90,3 @@ export async function whyNoCoordinator(
     await wire?.close();
   }
 }
-
-const topicAuthorizationFailed = 29;

@@ -2,8 +2,10 @@
  * Decides what the answers to the requests of a transaction mean. Pure. Every answer that is not exactly as expected is
  * an error: a missing partition, or an offset that shows that the broker took a batch for a duplicate.
  */
+
 import { RelayError } from '../../errors.ts';
 import { recordsRefused } from '../failed-transaction.ts';
+import { codes } from '../wire/error-codes.ts';
 import type { InitProducerIdAnswer } from '../wire/flexible-answers.ts';
 import {
   type AddPartitionsAnswer,
@@ -15,25 +17,15 @@ import type { Placed } from './produce-plan.ts';
 import type { Producer } from './requests.ts';
 import type { Sequences } from './sequences.ts';
 
-const concurrentTransactions = 51;
-/** Partitions that the coordinator skipped because it refused another one of the request. */
-const operationNotAttempted = 55;
-
-/**
- * Of brokers that offer the request: the coordinator cannot store the state of a producer that has used protocol 2, since
- * `transaction.version` was taken to 0. Somebody else has to repair that, so the session ends, and the relay tries again.
- */
-const unsupportedVersion = 35;
-
 /** Common between two transactions, and thrown several times then. Made once: its stack costs more than the request. */
-const busyError = protocolError(concurrentTransactions);
+const busyError = protocolError(codes.concurrentTransactions);
 
 /** @throws the error of the partition that caused the refusal */
 export function checkAdded({ errors }: AddPartitionsAnswer): void {
-  const codes = errors.flatMap(({ partitionErrors }) => partitionErrors.map(({ errorCode }) => errorCode));
-  const failed = codes.filter((code) => code !== 0);
-  const cause = failed.find((code) => code !== operationNotAttempted) ?? failed[0];
-  if (cause !== undefined) throw cause === concurrentTransactions ? busyError : protocolError(cause);
+  const answered = errors.flatMap(({ partitionErrors }) => partitionErrors.map(({ errorCode }) => errorCode));
+  const failed = answered.filter((code) => code !== 0);
+  const cause = failed.find((code) => code !== codes.operationNotAttempted) ?? failed[0];
+  if (cause !== undefined) throw cause === codes.concurrentTransactions ? busyError : protocolError(cause);
 }
 
 /**
@@ -65,8 +57,8 @@ export function checkProduced(
  * appended none, so the same request can be sent again. It can be the answer only if the leader adds the partitions.
  */
 export function isAllBusy(placed: readonly Placed[], { topics }: ProduceAnswer): boolean {
-  const codes = topics.flatMap(({ partitions }) => partitions.map(({ errorCode }) => errorCode));
-  return codes.length === placed.length && codes.every((code) => code === concurrentTransactions);
+  const answered = topics.flatMap(({ partitions }) => partitions.map(({ errorCode }) => errorCode));
+  return answered.length === placed.length && answered.every((code) => code === codes.concurrentTransactions);
 }
 
 /** The identity that the coordinator assigned. @throws the client's error */
@@ -95,7 +87,7 @@ export function nextIdentity(producer: Producer, answer: EndTxnAnswer): Producer
 
 /** The transaction is committed when, and only when, this returns. @throws the client's error */
 export function checkCommitted({ errorCode }: EndTxnAnswer): void {
-  if (errorCode === unsupportedVersion) throw unstorable('EndTxn');
+  if (errorCode === codes.unsupportedVersion) throw unstorable('EndTxn');
   if (errorCode !== 0) throw protocolError(errorCode);
 }
 
@@ -106,7 +98,7 @@ function unstorable(request: string): RelayError {
 }
 
 function refusedBy(topic: string, errorCode: number): Error {
-  if (errorCode === unsupportedVersion) return unstorable('Produce');
+  if (errorCode === codes.unsupportedVersion) return unstorable('Produce');
   const error = protocolError(errorCode);
   return recordsRefused(error, topic) ?? error;
 }

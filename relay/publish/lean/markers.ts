@@ -11,20 +11,22 @@
  * A partition is sure while its leader answers on the same connection. A leader is lost for the controller when it is
  * silent for `broker.session.timeout.ms`, 9 s by default, and an outage that is visible breaks the connection.
  */
+
 import type { Kafka } from 'kafkajs';
 import { kafkaErrorType } from '../../connect/kafka.ts';
 import { RelayError } from '../../errors.ts';
+import { codes } from '../wire/error-codes.ts';
 import type { FetchedRecord } from '../wire/fetch.ts';
 import { type Broker, protocolError, supports } from '../wire/kafkajs-internals.ts';
 import type { Wire } from '../wire/kafkajs-wire.ts';
 import {
   decodeProducers,
   decodeTransaction,
+  nameOf,
   type Place,
   producersRequest,
   questions,
   type TransactionAnswer,
-  transactionalIdNotFound,
   transactionRequest,
 } from '../wire/questions.ts';
 import { obstacleOf } from '../wire/retry.ts';
@@ -35,14 +37,7 @@ import { commitFor, Mending, type MendingMeans } from './mending.ts';
 import type { Placed } from './produce-plan.ts';
 import type { Producer } from './requests.ts';
 import type { Sequences } from './sequences.ts';
-import {
-  firstRecord,
-  leaderNotAvailable,
-  nameOf,
-  partitionsBehind,
-  type Route,
-  topicAuthorizationFailed,
-} from './unfinished.ts';
+import { firstRecord, partitionsBehind, type Route } from './unfinished.ts';
 
 export type MarkersOptions = {
   readonly transactionalId: string;
@@ -77,9 +72,6 @@ export function onMarkerFound(listener: (found: MarkerFound) => void): () => voi
 const standingLookMs = 1_000;
 /** Less than the time after which the controller takes a silent broker for lost, and its last heartbeat may be 2 s old. */
 const freshMs = 5_000;
-const concurrentTransactions = 51;
-const requestTimedOut = 7;
-const invalidProducerEpoch = 47;
 
 export class Markers {
   readonly #options: MarkersOptions;
@@ -128,7 +120,7 @@ export class Markers {
     const request = transactionRequest(transactionalId);
     const described = await wire.send(coordinator, request, decodeTransaction);
     const { errorCode, state, epoch, places } = described;
-    if (errorCode === transactionalIdNotFound) return timeoutMs;
+    if (errorCode === codes.transactionalIdNotFound) return timeoutMs;
     if (errorCode !== 0) throw protocolError(errorCode);
     if (isMendUndone(described)) this.#reportUndone(described);
     if (isMendOpen(described)) await commitFor(asking, transactionalId, described);
@@ -208,7 +200,7 @@ export class Markers {
       this.#mended.set(nameOf({ topic, partition }), { topic, partition });
     await this.#mending.mend(this.#remembering(asking), ended, did);
     for (const { topic, partition } of ended) report({ topic, partition, did });
-    throw protocolError(leaderNotAvailable);
+    throw protocolError(codes.leaderNotAvailable);
   }
 
   #remembering(asking: Asking): Asking {
@@ -234,7 +226,7 @@ export class Markers {
     const { errorCode, state, producerId, epoch } = await wire.send(coordinator, request, decodeTransaction);
     if (errorCode !== 0) throw protocolError(errorCode);
     const isOwn = producerId === producer.producerId && epoch === producer.producerEpoch;
-    if (state === 'Ongoing' && !isOwn) throw protocolError(invalidProducerEpoch);
+    if (state === 'Ongoing' && !isOwn) throw protocolError(codes.invalidProducerEpoch);
   }
 
   /** Notes the answer to Produce. If nothing lies between two transactions in a partition, not even a marker, one is missing. */
@@ -291,7 +283,7 @@ export class Markers {
     const found: Unfinished[] = [];
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(protocolError(requestTimedOut)), standingLookMs);
+      timer = setTimeout(() => reject(protocolError(codes.requestTimedOut)), standingLookMs);
     });
     try {
       for (const place of places) {
@@ -333,11 +325,11 @@ export class Markers {
     for (const { stableOffset, ...place } of behind) {
       const { errorCode, openSince } = await wire.send(broker, producersRequest(place), decodeProducers);
       const end = this.#ends.get(nameOf(place));
-      if (errorCode === topicAuthorizationFailed && end !== undefined) {
+      if (errorCode === codes.topicAuthorizationFailed && end !== undefined) {
         if (stableOffset < end) unfinished.push({ ...place, broker, firstOffset: undefined });
-      } else if (errorCode === topicAuthorizationFailed)
+      } else if (errorCode === codes.topicAuthorizationFailed)
         throw untold(place, 'the relay may not read the topic');
-      else if (errorCode !== 0) throw protocolError(leaderNotAvailable);
+      else if (errorCode !== 0) throw protocolError(codes.leaderNotAvailable);
       else if (openSince.has(producer.producerId))
         unfinished.push({ ...place, broker, firstOffset: openSince.get(producer.producerId) });
     }
@@ -366,7 +358,7 @@ export class Markers {
     const request = transactionRequest(this.#options.transactionalId);
     const { errorCode, state } = await wire.send(coordinator, request, decodeTransaction);
     if (errorCode !== 0) throw protocolError(errorCode);
-    if (state.startsWith('Prepare')) throw protocolError(concurrentTransactions);
+    if (state.startsWith('Prepare')) throw protocolError(codes.concurrentTransactions);
   }
 
   async #fateOf({ wire, producer }: Asking, { broker, firstOffset, ...place }: Unfinished): Promise<Fate> {

@@ -7,7 +7,9 @@
  * A request of this epoch that arrives late, or a second time, is refused when the next ordinary transaction begins, since
  * that has another epoch again. Until then it begins or ends only what has the same outcome.
  */
+
 import { kafkaErrorType } from '../../connect/kafka.ts';
+import { codes } from '../wire/error-codes.ts';
 import { type Broker, decodeAddPartitions, decodeEndTxn, protocolError } from '../wire/kafkajs-internals.ts';
 import type { Wire } from '../wire/kafkajs-wire.ts';
 import type { Place, TransactionAnswer } from '../wire/questions.ts';
@@ -32,9 +34,14 @@ export type MendingMeans = {
 const longestTimeoutMs = 900_000;
 /** A client has no greater one: the coordinator then assigns another producer id, which can finish nothing of this one. */
 const lastEpoch = 32_766;
-const concurrentTransactions = 51;
 /** Codes of a coordinator that has no such transaction open, or gives it to another producer. */
-const endedCodes: ReadonlySet<number> = new Set([0, 47, 48, 49, 90]);
+const endedCodes: ReadonlySet<number> = new Set([
+  0,
+  codes.invalidProducerEpoch,
+  codes.invalidTxnState,
+  codes.invalidProducerIdMapping,
+  codes.producerFenced,
+]);
 
 export class Mending {
   /** Of the transactions that this epoch has had, or undefined if they were ordinary. */
@@ -100,5 +107,5 @@ export async function commitFor(
   const request = endRequest({ transactionalId, producerId, producerEpoch: epoch }, true);
   const answer = await wire.send(coordinator, request, decodeEndTxn);
   if (!endedCodes.has(answer.errorCode)) checkCommitted(answer);
-  throw protocolError(concurrentTransactions);
+  throw protocolError(codes.concurrentTransactions);
 }

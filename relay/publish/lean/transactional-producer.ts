@@ -13,6 +13,7 @@
  *
  * @see https://cwiki.apache.org/confluence/display/KAFKA/KIP-98+-+Exactly+Once+Delivery+and+Transactional+Messaging
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import { kafkaError } from '../../connect/kafka.ts';
@@ -20,6 +21,7 @@ import { RelayError } from '../../errors.ts';
 import { decodeFeatures, decodeInitProducerId4 } from '../wire/flexible-answers.ts';
 import { type Broker, decodeAddPartitions, type ProduceAnswer, supports } from '../wire/kafkajs-internals.ts';
 import { checkConnected, Wire, type WireRequest } from '../wire/kafkajs-wire.ts';
+import { nameOf, type Place } from '../wire/questions.ts';
 import { type Obstacle, obstacleOf, retryPauseMs } from '../wire/retry.ts';
 import { checkAdded, checkAssigned, checkCommitted, checkProduced, isAllBusy, uncertain } from './answers.ts';
 import type { PartitionBatches } from './batch-builder.ts';
@@ -71,10 +73,6 @@ export type CrashPoints = {
   /** The commit is sent; its answer is not here yet. */
   readonly ending?: () => Promise<void> | undefined;
 };
-
-type Place = { readonly topic: string; readonly partition: number };
-
-const nameOf = ({ topic, partition }: Place): string => `${topic}/${partition}`;
 
 /** The batches for one broker. */
 type Route = { readonly broker: Broker; readonly parts: PartitionBatches[] };

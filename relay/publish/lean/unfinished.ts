@@ -1,18 +1,15 @@
 /** Owns how a partition is asked whether a transaction has no marker there, and for its first record. It changes nothing. */
+import { codes } from '../wire/error-codes.ts';
 import { committedRecords, decodeFetch, type FetchedRecord, fetchRequest } from '../wire/fetch.ts';
 import { type Broker, protocolError } from '../wire/kafkajs-internals.ts';
 import type { Wire } from '../wire/kafkajs-wire.ts';
-import { decodeEnds, endsRequest, type Place } from '../wire/questions.ts';
+import { decodeEnds, endsRequest, nameOf, type Place } from '../wire/questions.ts';
 import type { Producer } from './requests.ts';
 
 /** Partitions that one broker leads. */
 export type Route = { readonly broker: Broker; readonly parts: readonly Place[] };
 
-export const topicAuthorizationFailed = 29;
-export const leaderNotAvailable = 5;
 const maxReadBytes = 64 * 1024;
-
-export const nameOf = ({ topic, partition }: Place): string => `${topic}/${partition}`;
 
 /** Which of the partitions hold a transaction without a marker, of any producer. */
 export async function partitionsBehind(
@@ -55,6 +52,6 @@ export async function firstRecord(
   return records.find((record) => record.producerId === producerId);
 }
 
-function refusal(errorCode = leaderNotAvailable): Error {
-  return protocolError(errorCode === topicAuthorizationFailed ? errorCode : leaderNotAvailable);
+function refusal(errorCode: number = codes.leaderNotAvailable): Error {
+  return protocolError(errorCode === codes.topicAuthorizationFailed ? errorCode : codes.leaderNotAvailable);
 }

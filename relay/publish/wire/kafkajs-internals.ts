@@ -2,10 +2,12 @@
  * Owns all use of kafkajs's internals: its cluster and brokers, its decoders of answers, and two patches of its request
  * queue. kafkajs is pinned to one exact release, and a test fails if an internal is missing.
  */
+
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import type { Kafka } from 'kafkajs';
 import { RelayError } from '../../errors.ts';
+import { codes } from './error-codes.ts';
 import '../../connect/compression/codecs.ts';
 
 const kafkajs = createRequire(import.meta.url);
@@ -249,8 +251,8 @@ reportThrottles(internal<{ prototype: ThrottledQueue }>('kafkajs/src/network/req
 
 /** Codes that are newer than kafkajs and that matter here. */
 const newerTypes: Readonly<Record<number, string>> = {
-  90: 'PRODUCER_FENCED',
-  120: 'TRANSACTION_ABORTABLE',
+  [codes.producerFenced]: 'PRODUCER_FENCED',
+  [codes.transactionAbortable]: 'TRANSACTION_ABORTABLE',
 };
 
 /** The error for a protocol code. `kafkaErrorType` returns its `type`. */

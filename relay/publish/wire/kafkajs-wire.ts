@@ -5,7 +5,9 @@
  * A wire is not reconnected. After a lost connection kafkajs keeps the rest of a half-read answer and would read it as
  * the beginning of the next one. After any error the caller opens a new wire.
  */
+
 import type { Kafka } from 'kafkajs';
+import { codes } from './error-codes.ts';
 import {
   type Broker,
   type Cluster,
@@ -96,8 +98,8 @@ export class Wire {
       this.#cluster.findTopicPartitionMetadata(topic).find(({ partitionId }) => partitionId === partition);
     if (find() === undefined) await this.#cluster.refreshMetadata();
     const leader = find()?.leader;
-    if (leader === undefined) throw protocolError(unknownTopicOrPartition);
-    if (leader < 0) throw protocolError(leaderNotAvailable);
+    if (leader === undefined) throw protocolError(codes.unknownTopicOrPartition);
+    if (leader < 0) throw protocolError(codes.leaderNotAvailable);
     return leader;
   }
 
@@ -136,9 +138,6 @@ export function checkConnected({ connectionPool }: Broker): Connection {
   if (!connection.isConnected()) throw new KafkaJSConnectionError('Not connected');
   return connection;
 }
-
-const unknownTopicOrPartition = 3;
-const leaderNotAvailable = 5;
 
 function exchange(connection: Connection, request: WireRequest): Promise<{ payload: Buffer }> {
   const { apiKey, apiName, apiVersion, body } = request;

@@ -5,13 +5,17 @@
  * kafkajs's admin always asks for ends as `read_committed`, and gives up on all partitions where one is refused.
  * @see https://kafka.apache.org/protocol#protocol_api_keys
  */
+
 import { groupBy } from '../../model/builtins.ts';
+import { codes } from './error-codes.ts';
 import { compactLengthBytes, compactTextBytes, Fields, textBytes } from './fields.ts';
 import { answerOf, skipTags } from './flexible-answers.ts';
 import { Decoder, type Throttled } from './kafkajs-internals.ts';
 import type { WireRequest } from './kafkajs-wire.ts';
 
 export type Place = { readonly topic: string; readonly partition: number };
+
+export const nameOf = ({ topic, partition }: Place): string => `${topic}/${partition}`;
 
 export const questions = {
   /** From this version on a new leader answers only when it knows what is committed to all replicas. */
@@ -156,7 +160,7 @@ export async function decodeTransaction(payload: Buffer): Promise<TransactionAns
       return { errorCode, state, timeoutMs, producerId, epoch, places: (topics ?? []).flat() };
     }) ?? [];
   const none = {
-    errorCode: transactionalIdNotFound,
+    errorCode: codes.transactionalIdNotFound,
     state: '',
     timeoutMs: 0,
     producerId: -1n,
@@ -165,5 +169,3 @@ export async function decodeTransaction(payload: Buffer): Promise<TransactionAns
   };
   return { clientSideThrottleTime, ...(described ?? none) };
 }
-
-export const transactionalIdNotFound = 105;
