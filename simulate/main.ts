@@ -1,18 +1,12 @@
 /** `npm run simulate`: runs the relay against models of its servers, seed by seed, and reports what broke. */
 
 import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { Command, Option } from 'commander';
 import { integer } from '../harness/arguments.ts';
 import { type TransactionVersions, transactionVersions } from './kafka/weather.ts';
+import { runSeeds } from './seeds.ts';
 import { Summary } from './summary.ts';
-import { installVirtualTime } from './virtual-time.ts';
-
-// Before any other module reads the time.
-const realNow = performance.now.bind(performance);
-installVirtualTime();
-// The relay meets many errors in a run. Recording their stacks would cost a tenth of the time.
-if (!process.argv.includes('--seed')) Error.stackTraceLimit = 0;
-const { simulate } = await import('./run.ts');
 
 const program = new Command('npm run simulate --')
   .description(
@@ -34,6 +28,12 @@ const program = new Command('npm run simulate --')
     'Kafka writes every marker of a transaction, in every seed; without it, two of three seeds leave some out, as 4.3.0 and 4.3.1 do',
     false,
   )
+  .option(
+    '--jobs <count>',
+    'how many seeds run at the same time, each in a thread of its own',
+    integer(1, 256),
+    availableParallelism(),
+  )
   .option('--json <file>', 'write the summary as JSON')
   .option('--keep-going', 'do not stop at the first seed that breaks an invariant', false)
   .parse();
@@ -44,6 +44,7 @@ const options = program.opts<{
   seed?: number;
   transactionVersion?: TransactionVersions;
   keepMarkers: boolean;
+  jobs: number;
   json?: string;
   keepGoing: boolean;
 }>();
@@ -54,20 +55,22 @@ const askedOptions = [
   ...(transactionVersion === undefined ? [] : [`--transaction-version ${transactionVersion}`]),
   ...(keepMarkers ? ['--keep-markers'] : []),
 ];
-const summary = new Summary(realNow, askedOptions);
-if (options.seed !== undefined) {
-  const outcome = await simulate(options.seed, {
-    ...asked,
-    trace: (line) => console.log(line),
-  });
-  summary.add(outcome);
-} else {
-  for (let seed = options.from; seed < options.from + options.seeds; seed++) {
-    summary.add(await simulate(seed, asked));
-    summary.progress(options.seeds);
-    if (summary.failures.length > 0 && !options.keepGoing) break;
-  }
-}
+const summary = new Summary(() => performance.now(), askedOptions);
+const isTraced = options.seed !== undefined;
+const seeds = isTraced ? 1 : options.seeds;
+await runSeeds({
+  from: options.seed ?? options.from,
+  seeds,
+  asked,
+  isTraced,
+  jobs: options.jobs,
+  onLine: (line) => console.log(line),
+  onOutcome: (outcome) => {
+    summary.add(outcome);
+    if (!isTraced) summary.progress(seeds);
+    return options.keepGoing || summary.failures.length === 0;
+  },
+});
 console.log(summary.text());
 if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(summary.json(), null, 2)}\n`);
 process.exit(summary.failures.length === 0 ? 0 : 1);

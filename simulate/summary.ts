@@ -75,7 +75,10 @@ export class Summary {
       `caught up after the last fault: p50 ${recoveryMs.p50} ms, p99 ${recoveryMs.p99} ms, max ${recoveryMs.max} ms`,
       this.failures.length === 0
         ? 'every invariant held'
-        : `${this.failures.length} seeds broke an invariant: ${this.failures.map(({ seed }) => seed).join(', ')}`,
+        : `${this.failures.length} seeds broke an invariant: ${this.failures
+            .map(({ seed }) => seed)
+            .sort((a, b) => a - b)
+            .join(', ')}`,
     ].join('\n');
   }
 

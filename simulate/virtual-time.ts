@@ -1,6 +1,6 @@
 /**
- * Replaces the clock, the timers and the random numbers of this process by those of a scheduler, as fake timers do in
- * tests. The code of the relay calls the same functions as always. Only for a process that does nothing but simulate.
+ * Replaces the clock, the timers and the random numbers of this thread by those of a scheduler, as fake timers do in
+ * tests. The code of the relay calls the same functions as always. Only for a thread that does nothing but simulate.
  */
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
@@ -98,7 +98,7 @@ class VirtualDate extends RealDate {
   }
 }
 
-/** Once for the process. */
+/** Once for the thread. */
 export function installVirtualTime(): void {
   const replace = (target: object, name: string, value: unknown) =>
     Object.defineProperty(target, name, { value, configurable: true, writable: true });

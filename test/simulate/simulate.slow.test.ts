@@ -80,6 +80,22 @@ it(
 );
 
 it(
+  'a seed runs the same whatever ran before it in its thread, and however many threads there are',
+  async () => {
+    const [together, apart, alone] = await Promise.all([
+      simulate(root, '--from', '5', '--seeds', '3', '--jobs', '1'),
+      simulate(root, '--from', '5', '--seeds', '3', '--jobs', '3'),
+      Promise.all(['5', '6', '7'].map((seed) => simulate(root, '--seed', seed))),
+    ]);
+    const stepsOf = ({ output }: Ran) => Number(/, (\d+) steps in /.exec(output)?.[1]);
+    expect(stepsOf(together)).toBeGreaterThan(100);
+    expect(stepsOf(apart)).toBe(stepsOf(together));
+    expect(alone.reduce((sum, ran) => sum + stepsOf(ran), 0)).toBe(stepsOf(together));
+  },
+  patienceMs,
+);
+
+it(
   'a relay that acknowledges before Kafka has committed is caught by its invariant',
   async () => {
     const folder = broken(
