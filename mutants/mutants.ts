@@ -820,6 +820,15 @@ export const mutants: readonly Mutant[] = [
     tests: [protocols],
   },
   {
+    name: 'a relay stops itself where Kafka cannot store the state of its producer for now',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/publish/lean/answers.ts',
+    find: "  if (kafkaErrorType(error) !== 'UNSUPPORTED_VERSION') return error;\n",
+    replace: '  if (kafkaErrorType(error) !== undefined) return error;\n',
+    tests: [answers, protocols],
+  },
+  {
     name: 'in protocol 2 a request is sent again that was refused only in part',
     promise: 'no double',
     invariants: ['I2'],

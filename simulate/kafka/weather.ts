@@ -21,11 +21,8 @@ export type KafkaWeather = {
   readonly standingNamed: { readonly share: number; readonly everyMs: number };
 };
 
-/**
- * Share of the moving seeds that go down to level 0. None: InitProducerId answers UNSUPPORTED_VERSION there, and a relay stops
- * itself then.
- */
-const zeroShare = 0;
+/** Share of the moving seeds that go down to level 0. */
+const zeroShare = 0.25;
 
 /** The last epoch that a client has; the coordinator keeps the one after it. */
 const lastEpoch = 32_766;

@@ -2,7 +2,7 @@
  * Decides what the answers to the requests of a transaction mean. Pure. Every answer that is not exactly as expected is
  * an error: a missing partition, or an offset that shows that the broker took a batch for a duplicate.
  */
-
+import { kafkaErrorType } from '../../connect/kafka.ts';
 import { RelayError } from '../../errors.ts';
 import { recordsRefused } from '../failed-transaction.ts';
 import { codes } from '../wire/error-codes.ts';
@@ -20,11 +20,12 @@ import type { Sequences } from './sequences.ts';
 /** Common between two transactions, and thrown several times then. Made once: its stack costs more than the request. */
 const busyError = protocolError(codes.concurrentTransactions);
 
-/** @throws the error of the partition that caused the refusal */
+/** @throws the error of the partition that caused the refusal; RelayError KAFKA_UNAVAILABLE */
 export function checkAdded({ errors }: AddPartitionsAnswer): void {
   const answered = errors.flatMap(({ partitionErrors }) => partitionErrors.map(({ errorCode }) => errorCode));
   const failed = answered.filter((code) => code !== 0);
   const cause = failed.find((code) => code !== codes.operationNotAttempted) ?? failed[0];
+  if (cause === codes.unsupportedVersion) throw unstorable('AddPartitionsToTxn', 'KAFKA_UNAVAILABLE');
   if (cause !== undefined) throw cause === codes.concurrentTransactions ? busyError : protocolError(cause);
 }
 
@@ -61,10 +62,16 @@ export function isAllBusy(placed: readonly Placed[], { topics }: ProduceAnswer):
   return answered.length === placed.length && answered.every((code) => code === codes.concurrentTransactions);
 }
 
-/** The identity that the coordinator assigned. @throws the client's error */
+/** Of InitProducerId: the client's error, or what it means. */
+export function notAssigned(error: unknown): unknown {
+  if (kafkaErrorType(error) !== 'UNSUPPORTED_VERSION') return error;
+  return unstorable('InitProducerId', 'KAFKA_UNAVAILABLE');
+}
+
+/** The identity that the coordinator assigned. @throws the client's error; RelayError KAFKA_UNAVAILABLE */
 export function checkAssigned(producer: Producer, answer: InitProducerIdAnswer): Producer {
   const { errorCode, producerId, producerEpoch } = answer;
-  if (errorCode !== 0) throw protocolError(errorCode);
+  if (errorCode !== 0) throw notAssigned(protocolError(errorCode));
   return { ...producer, producerId, producerEpoch };
 }
 
@@ -91,8 +98,13 @@ export function checkCommitted({ errorCode }: EndTxnAnswer): void {
   if (errorCode !== 0) throw protocolError(errorCode);
 }
 
-function unstorable(request: string): RelayError {
-  return uncertain(
+/** The next session looks at the feature on a new connection. @param code whether records may be in Kafka */
+function unstorable(
+  request: string,
+  code: 'KAFKA_UNAVAILABLE' | 'PUBLISH_UNCERTAIN' = 'PUBLISH_UNCERTAIN',
+): RelayError {
+  return new RelayError(
+    code,
     `Kafka answered ${request} with UNSUPPORTED_VERSION: it cannot store the transaction. If transaction.version of the cluster is 0, set it to 1 or 2, and restart the broker that coordinates the transactional id`,
   );
 }

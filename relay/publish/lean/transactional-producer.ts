@@ -23,7 +23,15 @@ import { type Broker, decodeAddPartitions, type ProduceAnswer, supports } from '
 import { checkConnected, Wire, type WireRequest } from '../wire/kafkajs-wire.ts';
 import { nameOf, type Place } from '../wire/questions.ts';
 import { type Obstacle, obstacleOf, retryPauseMs } from '../wire/retry.ts';
-import { checkAdded, checkAssigned, checkCommitted, checkProduced, isAllBusy, uncertain } from './answers.ts';
+import {
+  checkAdded,
+  checkAssigned,
+  checkCommitted,
+  checkProduced,
+  isAllBusy,
+  notAssigned,
+  uncertain,
+} from './answers.ts';
 import type { PartitionBatches } from './batch-builder.ts';
 import { type Asking, Markers, type MarkersOptions } from './markers.ts';
 import { groupByTopic, type Placed, planRequests } from './produce-plan.ts';
@@ -206,13 +214,13 @@ export class TransactionalProducer {
   async #initialise(): Promise<void> {
     const { transactionalId, transactionTimeoutMs } = this.#options;
     const coordinator = await this.#findCoordinator();
-    const identity = await coordinator.initProducerId({
-      transactionalId,
-      transactionTimeout: await this.#markers.beforeTakeover(
-        { wire: this.#open, coordinator },
-        transactionTimeoutMs,
-      ),
-    });
+    const asking = { wire: this.#open, coordinator };
+    const transactionTimeout = await this.#markers.beforeTakeover(asking, transactionTimeoutMs);
+    const identity = await coordinator
+      .initProducerId({ transactionalId, transactionTimeout })
+      .catch((error: unknown) => {
+        throw notAssigned(error);
+      });
     this.#producer = {
       transactionalId,
       producerId: BigInt(identity.producerId),

@@ -106,6 +106,12 @@ test('a transaction is committed only if the code is 0', () => {
   ).toBe('PUBLISH_UNCERTAIN');
 });
 
+test('a coordinator that cannot store a new transaction may be repaired, so nothing of it is fatal', () => {
+  const added = { errors: [{ topic: 't', partitionErrors: [{ partition: 0, errorCode: 35 }] }] };
+  expect(thrownBy(() => checkAdded({ clientSideThrottleTime: 0, ...added }))).toBe('KAFKA_UNAVAILABLE');
+  expect(thrownBy(() => checkAssigned(producer, assigned(-1n, -1, 35)))).toBe('KAFKA_UNAVAILABLE');
+});
+
 const producer = { transactionalId: 'relay', producerId: 7n, producerEpoch: 4 };
 const assigned = (producerId: bigint, producerEpoch: number, errorCode = 0) => ({
   clientSideThrottleTime: 0,

@@ -306,6 +306,23 @@ test('when the epochs of a producer id are used up, the next transaction has ano
   expect(last).not.toBe(producerId);
 });
 
+test('a feature at level 0 blocks the transactional id, and the relay goes on when it is raised again', async () => {
+  await using scene = await Scene.open();
+  const first = await scene.producer();
+  await scene.commit(first, 'a');
+  await scene.keys();
+  await setVersion(0);
+  const failure = await failureOf(scene.producer());
+  expect(failure).toMatchObject({ code: 'KAFKA_UNAVAILABLE', class: 'retry' });
+  expect(failure.message).toContain('UNSUPPORTED_VERSION');
+  await setVersion(2);
+  await kafka.nodes[0]!.restart();
+  const second = await vi.waitFor(() => scene.producer(), { timeout: 20_000, interval: 100 });
+  await scene.commit(second, 'b');
+  expect(second.transactionVersion).toBe(2);
+  expect(await scene.keys()).toBe('ab');
+});
+
 /** Gives the coordinator a producer that has had many transactions: writes its state, and lets the coordinator read it. */
 async function storeProducer(transactionalId: string, producerId: bigint, epoch: number): Promise<void> {
   const key = Buffer.alloc(4 + transactionalId.length);

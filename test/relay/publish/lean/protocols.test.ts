@@ -244,6 +244,39 @@ describe('the protocol', () => {
     expect(kafka.count('Produce')).toBe(1);
   });
 
+  test.each<[string, Api]>([
+    ['to change it', 'InitProducerId'],
+    ['to add partitions', 'AddPartitionsToTxn'],
+  ])(
+    'ends the session, and not the relay, if the coordinator cannot store what it is asked %s',
+    async (_, api) => {
+      const { kafka, producer } = await scene({ transactionVersion: 1 });
+      await producer.commit(partsOf(0));
+      if (api === 'InitProducerId') kafka.finalize(2);
+      kafka.reply(api, 35);
+      const failure = await failureOf(producer.commit(partsOf(0)));
+      expect(failure).toMatchObject({ code: 'KAFKA_UNAVAILABLE', class: 'retry' });
+      expect(failure.message).toContain(`${api} with UNSUPPORTED_VERSION`);
+      expect(kafka.count('Produce')).toBe(1);
+    },
+  );
+
+  test('ends the session, and not the relay, if the coordinator cannot store a takeover', async () => {
+    const kafka = new ScriptedKafka({ transactionVersion: 0 });
+    kafka.reply('InitProducerId', 35);
+    const options = { transactionalId: 'relay', transactionTimeoutMs: 60_000, requestTimeoutMs: 2_000 };
+    const open = () =>
+      TransactionalProducer.open(kafka.client, { ...options, topic: 'progress', transactionVersion: 'auto' });
+    const failure = await failureOf(open());
+    expect(failure).toMatchObject({ code: 'KAFKA_UNAVAILABLE', class: 'retry' });
+    expect(failure.message).toContain('set it to 1 or 2');
+    // The next session looks again, and uses what there is.
+    kafka.finalize(1);
+    const producer = await open();
+    await producer.commit(partsOf(0));
+    expect(told(kafka).at(-1)).toBe(`EndTxn 1 @${epoch}`);
+  });
+
   test('is not changed once the partitions of a transaction may have been added', async () => {
     const { kafka, producer } = await scene({ transactionVersion: 1 });
     await producer.commit(partsOf(0));
