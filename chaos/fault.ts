@@ -15,6 +15,10 @@ export type FaultClass = (typeof faultClasses)[number];
 export const producers = ['lean', 'kafkajs'] as const;
 export type Producer = (typeof producers)[number];
 
+/** `publish.transactionVersion` of the relays: `auto` is version 2 on these brokers. The first is what a run has. */
+export const transactionVersions = ['1', 'auto'] as const;
+export type TransactionVersion = (typeof transactionVersions)[number];
+
 /** Everything a fault may break or inspect. Writers, a consumer and one relay are at work when it is injected. */
 export type Arena = {
   readonly servers: Servers;
@@ -72,8 +76,8 @@ export type Fault = {
   readonly withinMs?: number;
   /** Only where the relays publish with this producer. */
   readonly producer?: Producer;
-  /** Only where --faults names it. */
-  readonly isOnRequest?: boolean;
+  /** Only where the relays have this setting, or --faults names it. */
+  readonly transactionVersion?: TransactionVersion;
   /** Part of the short form. */
   readonly isShort?: boolean;
   /** Never paired with another; nor are those that halt or have a world of their own. */

@@ -5,7 +5,13 @@ import { Command, Option } from 'commander';
 import { integer, number, randomSeed } from '../harness/arguments.ts';
 import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { describeAudit } from './audit.ts';
-import { faultClasses, type Producer, producers } from './fault.ts';
+import {
+  faultClasses,
+  type Producer,
+  producers,
+  type TransactionVersion,
+  transactionVersions,
+} from './fault.ts';
 import { faults } from './faults/all.ts';
 import { describeOutcome, describeTotals, document, textTable } from './report.ts';
 import { nameOf, runChaos } from './run.ts';
@@ -23,6 +29,7 @@ Examples:
   $ npm run chaos -- --minutes 25 --seed 7 --json chaos.json
   $ npm run chaos -- --faults network,'killed at EVENTS_SENT' --minutes 2
   $ npm run chaos -- --producer kafkajs --minutes 25
+  $ npm run chaos -- --transaction-version auto --minutes 30
   $ npm run chaos -- --once --faults 'bad disk'`;
 
 const usageExitCode = 64;
@@ -35,6 +42,7 @@ type Arguments = {
   audit?: boolean;
   once?: boolean;
   producer: Producer;
+  transactionVersion: TransactionVersion;
   json?: string;
   docs?: boolean;
 };
@@ -60,6 +68,11 @@ const command = new Command('npm run chaos --')
       .choices(producers)
       .default('lean'),
   )
+  .addOption(
+    new Option('--transaction-version <version>', 'publish.transactionVersion of the relays')
+      .choices(transactionVersions)
+      .default(transactionVersions[0]),
+  )
   .option('--audit', 'run the standing audit beside the faults; what it finds breaks invariant I10')
   .option('--list', 'list the faults and exit')
   .option('--json <file>', 'write every outcome to this file')
@@ -73,12 +86,24 @@ ignoreNegativeTimeouts();
 process.exit(await main(command.parse().opts<Arguments>()));
 
 async function main(given: Arguments): Promise<number> {
-  const { minutes, seed, faults: wanted, list, once, producer, json, docs, audit } = given;
+  const {
+    minutes,
+    seed,
+    faults: wanted,
+    list,
+    once,
+    producer,
+    transactionVersion,
+    json,
+    docs,
+    audit,
+  } = given;
   const chosen = faults
     .filter((fault) => fault.producer === undefined || fault.producer === producer)
     .filter(
       (fault) =>
-        (wanted === undefined && fault.isOnRequest !== true) ||
+        (wanted === undefined &&
+          (fault.transactionVersion === undefined || fault.transactionVersion === transactionVersion)) ||
         wanted?.some((word) => fault.class === word.trim() || nameOf(fault).includes(word.trim())),
     );
   if (chosen.length === 0) {
@@ -94,6 +119,7 @@ async function main(given: Arguments): Promise<number> {
       faults: chosen,
       seed,
       producer,
+      transactionVersion,
       audits: audit === true,
       ...(once === true ? {} : { minutes }),
       signal: untilSignalled(),

@@ -100,8 +100,9 @@ const sectionOf = (producer: Producer): RegExp =>
   new RegExp(`<!-- ${producer} -->.*<!-- /${producer} -->`, 's');
 
 function section(result: RunResult, minutes: number): string {
-  const { producer, seed, audit } = result;
-  const option = `${producer === 'lean' ? '' : ` --producer ${producer}`}${audit === undefined ? '' : ' --audit'}`;
+  const { producer, transactionVersion, seed, audit } = result;
+  const version = transactionVersion === '1' ? '' : ` --transaction-version ${transactionVersion}`;
+  const option = `${producer === 'lean' ? '' : ` --producer ${producer}`}${version}${audit === undefined ? '' : ' --audit'}`;
   const audited = audit === undefined ? '' : ` ${describeAudit(audit)}`;
   return `<!-- ${producer} -->
 ## With the producer \`${producer}\`
@@ -112,11 +113,13 @@ ${markdownTable(result.outcomes)}
 <!-- /${producer} -->`;
 }
 
-export function describeTotals({ outcomes, seed, calmMs, events, producer }: RunResult): string {
+export function describeTotals(result: RunResult): string {
+  const { outcomes, seed, calmMs, events, producer, transactionVersion } = result;
+  const by = `the producer \`${producer}\`${transactionVersion === '1' ? '' : ` (publish.transactionVersion ${transactionVersion})`}`;
   const broken = outcomes.filter(({ breaches }) => breaches.length > 0).length;
   const verdict =
     broken === 0 ? 'all invariants held' : `${broken} of them broke an invariant or missed their time limit`;
-  return `${outcomes.length} faults (seed ${seed}), ${events} events by the producer \`${producer}\`: ${verdict}. A calm restart takes ${seconds(calmMs)} on this machine.`;
+  return `${outcomes.length} faults (seed ${seed}), ${events} events by ${by}: ${verdict}. A calm restart takes ${seconds(calmMs)} on this machine.`;
 }
 
 export function describeOutcome(

@@ -9,7 +9,7 @@ import { Random } from '../harness/random.ts';
 import { endOf } from '../harness/wait.ts';
 import { cacheFolder } from '../stack/cache.ts';
 import { type AuditTotals, noTotals } from './audit.ts';
-import type { Arena, Fault, Producer } from './fault.ts';
+import type { Arena, Fault, Producer, TransactionVersion } from './fault.ts';
 import { noteCalmRestart, stretched, waitFor } from './machine.ts';
 import type { Breach } from './oracle.ts';
 import { type Servers, startServers } from './servers.ts';
@@ -38,6 +38,8 @@ export type RunResult = {
   readonly events: number;
   /** `publish.producer` of its relays. */
   readonly producer: Producer;
+  /** `publish.transactionVersion` of its relays. */
+  readonly transactionVersion: TransactionVersion;
   /** Where the audit ran beside the faults. */
   readonly audit?: AuditTotals;
 };
@@ -47,6 +49,8 @@ export type RunOptions = {
   readonly seed: number;
   /** `publish.producer` of every relay; the default one where absent. */
   readonly producer?: Producer;
+  /** `publish.transactionVersion` of every relay; version 1 where absent. */
+  readonly transactionVersion?: TransactionVersion;
   /** How long to run; without it, each fault is injected once, and none in pairs. */
   readonly minutes?: number;
   /** Run the standing audit beside the faults. */
@@ -120,6 +124,7 @@ class Run {
       calmMs: this.#calmMs,
       events: this.#events,
       producer: this.#producer,
+      transactionVersion: this.#transactionVersion,
       ...(this.#audit === undefined ? {} : { audit: this.#audit }),
     };
   }
@@ -143,6 +148,10 @@ class Run {
     return this.#options.producer ?? 'lean';
   }
 
+  get #transactionVersion(): TransactionVersion {
+    return this.#options.transactionVersion ?? '1';
+  }
+
   /** How long a restart takes on this machine when nothing else is broken. */
   async #measureCalm(): Promise<void> {
     const { recoveredMs } = await this.#inject([calmRestart]);
@@ -164,7 +173,11 @@ class Run {
       seed: this.#options.seed + this.#worlds,
       logFile: this.#logFile,
       ...(this.#audit === undefined ? {} : { audit: this.#audit }),
-      settings: { PUBLISH_PRODUCER: this.#producer, ...own?.world },
+      settings: {
+        PUBLISH_PRODUCER: this.#producer,
+        PUBLISH_TRANSACTION_VERSION: this.#transactionVersion,
+        ...own?.world,
+      },
       ...(own?.firstRelay === undefined ? {} : { firstRelay: own.firstRelay }),
     });
     return this.#world;

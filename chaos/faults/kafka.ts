@@ -164,7 +164,7 @@ export const kafkaFaults: readonly Fault[] = [
     expect: 'recovers',
     world: { PUBLISH_TRANSACTION_VERSION: 'auto' },
     producer: 'lean',
-    isOnRequest: true,
+    transactionVersion: 'auto',
     async inject({ servers, transactionalId, random, pause }) {
       const { kafka, network } = servers;
       const used = () => ((network.wiretap.commitsOf(transactionalId).at(-1)?.version ?? 0) >= 5 ? 2 : 1);

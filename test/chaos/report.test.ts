@@ -16,6 +16,7 @@ const outcome = (fault: string): Outcome => ({
 const run = (producer: Producer, ...faults: string[]): RunResult => ({
   seed: 1,
   producer,
+  transactionVersion: '1',
   calmMs: 1_000,
   events: 10,
   outcomes: faults.map(outcome),
