@@ -820,6 +820,15 @@ export const mutants: readonly Mutant[] = [
     tests: [protocols],
   },
   {
+    name: 'nobody is told that a relay goes on in the other transaction protocol',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/stream/committer.ts',
+    find: '    if (transactionVersion !== before) observer',
+    replace: '    if (transactionVersion > before + 2) observer',
+    tests: ['test/relay/whole/transaction-protocol.stack.test.ts'],
+  },
+  {
     name: 'a relay stops itself where Kafka cannot store the state of its producer for now',
     promise: 'no silence',
     invariants: ['I8'],

@@ -100,12 +100,14 @@ function describeRelay(relay: KnownRelay, at: string): string {
     isGone || facts.eventsPerSecond === null
       ? ''
       : `, ${facts.eventsPerSecond.toLocaleString('en-US', { maximumFractionDigits: 1 })} events/s`;
+  const { transactionVersion } = facts;
+  const protocol = isGone || transactionVersion == null ? '' : `, transaction protocol ${transactionVersion}`;
   const failing =
     !isGone && state !== 'stopped' && facts.error !== null && !facts.error.isOver
       ? `, fails: ${facts.error.code}`
       : '';
   const where = isGone || state === 'stopped' || httpAddress === '' ? '' : `, http://${httpAddress}`;
-  return printable(`${doing}: ${instance}, version ${version}${rate}${failing}${where}`);
+  return printable(`${doing}: ${instance}, version ${version}${rate}${protocol}${failing}${where}`);
 }
 
 function slotLines({ slotName, slot }: Status): string[] {

@@ -47,6 +47,8 @@ export type RelayFacts = {
   readonly hasRejectedConfig?: boolean;
   /** Keys of settings that it has read and that change only with a restart. Earlier releases do not say so. */
   readonly needRestart?: readonly string[];
+  /** Of Kafka's transaction protocols, the one in use; null unless it streams. Earlier releases do not say so. */
+  readonly transactionVersion?: 1 | 2 | null;
   /** What it does if the slot is lost. Earlier releases do not say so. */
   readonly whenLost?: 'stop' | 'recover';
   /** By its latest look at the outbox table; null before it, and while it does not stream. Earlier releases do not say so. */

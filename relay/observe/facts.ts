@@ -77,6 +77,11 @@ export type Facts = {
     /** Of Kafka's transaction protocols, the one in use. */
     readonly transactionVersion: 1 | 2;
   };
+  /**
+   * The session goes on in the other one of Kafka's transaction protocols: the level of `transaction.version` has changed,
+   * or the brokers that take part.
+   */
+  readonly protocolChanged: { readonly transactionVersion: 1 | 2; readonly before: 1 | 2 };
   /** A step takes long and has not failed; said every few seconds. */
   readonly waited: { readonly doing: string; readonly waitedMs: number };
   /** A step that may have waited is over, however it ended. */

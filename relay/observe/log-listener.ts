@@ -168,6 +168,11 @@ export function logListener(logs: ComponentLogs, now: () => number = () => perfo
               : `Kafka left a transaction unfinished in a partition; the relay finished it with its own outcome: ${did}`,
         );
       },
+      protocolChanged: ({ transactionVersion, before }) =>
+        publish.info(
+          { transactionVersion, before },
+          `the relay goes on with Kafka's transaction protocol ${transactionVersion}: transaction.version of the cluster changed, or its brokers did`,
+        ),
       throttled: ({ throttleMs, broker, clientId }) => {
         if (now() - throttledMs < throttleLineIntervalMs) return;
         throttledMs = now();

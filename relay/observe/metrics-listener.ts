@@ -185,10 +185,12 @@ export function metricsListener(
         noLonger('streaming');
         noLonger('audit');
       },
-      sessionBegun: ({ progress }) => {
+      sessionBegun: ({ progress, transactionVersion }) => {
         counter.sessions_total.inc();
+        gauge.kafka_transaction_version.set(transactionVersion);
         gauge.progress_lsn.set(Number(progress.endLsn));
       },
+      protocolChanged: ({ transactionVersion }) => gauge.kafka_transaction_version.set(transactionVersion),
       retried,
       tailFailed: retried,
       dutyFailed: ({ duty, failure: { code } }) => {

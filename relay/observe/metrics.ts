@@ -169,6 +169,10 @@ const gauges = {
     help: 'LSN up to which everything is published, as a number.',
     known: 'streaming',
   },
+  kafka_transaction_version: {
+    help: 'Which of Kafka’s transaction protocols the relay uses: 1 or 2 (publish.transactionVersion).',
+    known: 'streaming',
+  },
   last_commit_timestamp_seconds: {
     help: 'When this relay last committed a Kafka transaction, in seconds since 1970. Absent before the first.',
   },

@@ -64,6 +64,7 @@ export class Announcer {
   #state: Announcement['state'] = 'standby';
   #stateSinceMs = Date.now();
   #revision: number | null = null;
+  #transactionVersion: 1 | 2 | null = null;
   #events = 0;
   #saidMs = performance.now();
   #sample: Facts['sampled'] | undefined;
@@ -99,9 +100,17 @@ export class Announcer {
           if (state !== 'streaming') {
             this.#sample = undefined;
             this.#cleanup = null;
+            this.#transactionVersion = null;
             this.#hanging.forget();
           }
           if (state === 'standby') this.#revision = null;
+          this.#wake.resolve();
+        },
+        sessionBegun: ({ transactionVersion }) => {
+          this.#transactionVersion = transactionVersion;
+        },
+        protocolChanged: ({ transactionVersion }) => {
+          this.#transactionVersion = transactionVersion;
           this.#wake.resolve();
         },
         controlled: ({ control }) => this.obey(control),
@@ -309,6 +318,7 @@ export class Announcer {
       isRecovering: this.#isRecovering,
       hasRejectedConfig: this.#hasRejectedConfig,
       needRestart: this.#needRestart,
+      transactionVersion: this.#transactionVersion,
       whenLost: this.#use.config.slot.whenLost,
       cleanup: this.#cleanup,
       hanging: this.#hanging.facts,

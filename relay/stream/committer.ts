@@ -47,12 +47,14 @@ export class Committer {
   readonly #pacing: Pacing;
   #progress: Progress;
   #open: OpenTransaction | undefined;
+  #transactionVersion: 1 | 2;
 
   constructor(dependencies: CommitDependencies) {
     const { config, progress } = dependencies;
     const nowMs = performance.now();
     this.#use = dependencies;
     this.#progress = progress;
+    this.#transactionVersion = dependencies.publisher.transactionVersion;
     this.#pacing = {
       lingerMs: config.publish.lingerMs,
       heartbeatMs: config.capture.heartbeatMs,
@@ -133,8 +135,16 @@ export class Committer {
     topics.wrote(open.eventsByTopic.keys());
     if (open.hasEvents) transactionLimits.committed(confirmedMs - open.begunMs);
     this.#report(open, ended);
+    this.#reportProtocol();
     // Kafka has confirmed the progress that covers this LSN. Only `recover` acknowledges elsewhere, after its last commit.
     capture.acknowledge(progress.endLsn);
+  }
+
+  #reportProtocol(): void {
+    const { publisher, observer } = this.#use;
+    const [before, { transactionVersion }] = [this.#transactionVersion, publisher];
+    this.#transactionVersion = transactionVersion;
+    if (transactionVersion !== before) observer.protocolChanged?.({ transactionVersion, before });
   }
 
   async #orExplain<T>(open: OpenTransaction, filled: Filling, work: () => Promise<T>): Promise<T> {

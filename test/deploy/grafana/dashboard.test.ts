@@ -74,6 +74,7 @@ test('every metric of the relay is on it, or there is a reason why not', () => {
     outbox_relay_config_reloads_total: 'an alert',
     outbox_relay_config_last_reload_successful: 'an alert',
     outbox_relay_config_restart_needed: 'shown by status',
+    outbox_relay_kafka_transaction_version: 'shown by status',
     outbox_relay_duty_last_success_timestamp_seconds: 'Failed duties',
     outbox_relay_audit_last_run_timestamp_seconds: 'an alert',
     outbox_relay_audit_last_run_successful: 'an alert',

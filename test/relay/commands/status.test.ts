@@ -38,6 +38,11 @@ test.each<[string, Partial<StatusFacts>, RegExp]>([
     { slot: { state: 'absent' }, progress: null, relays: [] },
     /^slot +shop does not exist; the first start creates it$/m,
   ],
+  [
+    'in protocol 2',
+    { relays: [relayOf({}, { transactionVersion: 2 })] },
+    /^relays .* events\/s, transaction protocol 2, http/m,
+  ],
   ['inactive', { slot: inactive }, /^slot +shop, read by nobody/m],
   ['without a limit', { slot: { ...slot, safeWalBytes: null } }, /max_slot_wal_keep_size sets no limit$/m],
   [

@@ -40,6 +40,14 @@ test('a state is one line, and that of streaming says from where', () => {
   ]);
 });
 
+test('a change of the transaction protocol is one line', () => {
+  const { hears, lines, components } = listen();
+  hears.protocolChanged({ transactionVersion: 1, before: 2 });
+  expect(lines).toMatchObject([{ level: 'info', transactionVersion: 1, before: 2 }]);
+  expect(lines[0]?.msg).toMatch(/goes on with Kafka's transaction protocol 1: transaction.version/);
+  expect(components).toEqual(['publish']);
+});
+
 test('each line names the component that it is about', () => {
   const { hears, components } = listen('debug');
   const failure = new RelayError('KAFKA_UNAVAILABLE', 'gone');

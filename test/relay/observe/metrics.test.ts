@@ -99,6 +99,17 @@ test('exactly one state is 1', async () => {
   expect(text).toContain('outbox_relay_sessions_total 1');
 });
 
+test('the transaction protocol is that of the session, and changes with it', async () => {
+  const { hears, registry } = create();
+  hears.entered({ state: 'streaming', before: 'lineage' });
+  hears.sessionBegun({ progress: progressSample, lineage: 'same', transactionVersion: 2 });
+  expect(await registry.metrics()).toContain('outbox_relay_kafka_transaction_version 2\n');
+  hears.protocolChanged({ transactionVersion: 1, before: 2 });
+  expect(await registry.metrics()).toContain('outbox_relay_kafka_transaction_version 1\n');
+  hears.entered({ state: 'standby', before: 'streaming' });
+  expect(await registry.metrics()).not.toMatch(/^outbox_relay_kafka_transaction_version \d/m);
+});
+
 test('a duty that fails counts by its name and by its code', async () => {
   const metrics = create();
   const failure = new RelayError('POSTGRES_UNAVAILABLE', 'gone');

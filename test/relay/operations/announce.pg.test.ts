@@ -14,6 +14,7 @@ import { Announcer, type AnnouncerOptions } from '../../../relay/operations/anno
 import { runRelay } from '../../../relay/operations/run.ts';
 import { unique } from '../../support/unique.ts';
 import { openRelayDatabase, type RelayDatabase } from '../commands/outbox.ts';
+import { progressSample } from '../observe/fact-samples.ts';
 
 let relay: RelayDatabase;
 beforeAll(async () => {
@@ -51,6 +52,21 @@ test('a relay names the settings that wait for a restart, also after it has reje
   ]);
   await announcer.end();
   expect(await known(config)).toEqual([]);
+});
+
+test('a relay says which transaction protocol it uses, while it streams', async () => {
+  const config = relay.config(settings());
+  const { announcer, hears } = announcerOf(config, 'one');
+  announcer.start('');
+  await poll(config).toMatchObject([{ facts: { transactionVersion: null } }]);
+  hears.entered?.({ state: 'streaming', before: 'lineage' });
+  hears.sessionBegun?.({ progress: progressSample, lineage: 'same', transactionVersion: 2 });
+  await poll(config).toMatchObject([{ facts: { transactionVersion: 2 } }]);
+  hears.protocolChanged?.({ transactionVersion: 1, before: 2 });
+  await poll(config).toMatchObject([{ facts: { transactionVersion: 1 } }]);
+  hears.entered?.({ state: 'standby', before: 'streaming' });
+  await poll(config).toMatchObject([{ facts: { transactionVersion: null } }]);
+  await announcer.end();
 });
 
 test('what stopped a relay is there at once, reaches the others, and is over when one of them streams', async () => {
