@@ -3,9 +3,11 @@
  * order of the steps makes it sound on a running system:
  *
  * 1. take a snapshot of the table, with its WAL position;
- * 2. wait until the progress is at that position: then everything in the snapshot has been published;
- * 3. only then take the ends of the topics, so that everything published so far lies before them, and read the topics up
- *    to there under `read_committed`;
+ * 2. read the progress, then take the ends of the topics, so that everything that the progress covers lies before them, and
+ *    read the topics up to there under `read_committed`;
+ * 3. if the progress was not at that position, and an event of the snapshot is absent or not below the progress
+ *    (`covers-events.ts`), wait until it is there: then everything in the snapshot has been published. Take the ends once
+ *    more, and read on to there. On an idle system the progress moves with the next heartbeat only;
  * 4. read the dead letters, which are written before the progress that covers them;
  * 5. look at the table a second time for whatever is in Kafka and was not in the snapshot, and again once every transaction
  *    that ran when the ends were taken is over (`running.ts`).
@@ -16,35 +18,21 @@
 import type { Admin, Kafka } from 'kafkajs';
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
-import { allowList } from '../config/topic-patterns.ts';
 import { connectAdmin } from '../connect/kafka.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { Router } from '../encode/route.ts';
 import { type Removals, readRemovals } from '../ledger/removals.ts';
-import { readReplays } from '../ledger/replays.ts';
 import { formatLsn, parseLsn } from '../model/position.ts';
-import { type AuditedRecord, replayOf } from './audited.ts';
 import { awaitProgress, findProducers, isAt } from './await-progress.ts';
-import { findCompacted } from './compacted.ts';
 import { Comparer, type Comparison } from './compare.ts';
-import { Content } from './content.ts';
-import { Decoder } from './decoder.ts';
-import { extendToHighWatermarks } from './high-watermarks.ts';
+import { coversEvents } from './covers-events.ts';
 import { judgeCompacted } from './judge-compacted.ts';
 import { Origins, readOriginFacts } from './origin.ts';
+import { RecordsReader } from './read-records.ts';
 import { RowReader } from './read-rows.ts';
 import { connectForAudit, readDeadLetters, readTable, type TableSnapshot } from './read-table.ts';
-import {
-  assertVisible,
-  headerText,
-  listTopics,
-  offsetCount,
-  readTopics,
-  stableRanges,
-  stallMsOf,
-  type TopicRecord,
-} from './read-topics.ts';
-import { lookAgain, readNow } from './running.ts';
+import { stallMsOf } from './read-topics.ts';
+import { lookAgain } from './running.ts';
 
 export type AuditOptions = {
   readonly config: Config;
@@ -79,8 +67,10 @@ export type AuditReport = Comparison & {
     readonly endLsn: string;
     readonly time: string;
     readonly isSameDatabase: boolean;
+    /** Whether it was at the snapshot's position. */
+    readonly isAtSnapshot: boolean;
   } | null;
-  /** Whether the progress was at the snapshot's position, so that absent events could be judged. */
+  /** Whether the progress was there, or past every event of the snapshot, so that absent events could be judged. */
   readonly isCovered: boolean;
   readonly topics: readonly string[];
   /** Rows without an id, which can neither be published nor be found in Kafka. */
@@ -113,44 +103,59 @@ export async function audit(given: AuditOptions): Promise<AuditReport> {
   }
 }
 
+/** More than a relay writes between two looks at the progress topic. */
+const progressTail = 20_000n;
+
 async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client): Promise<AuditReport> {
   const { config, kafka, maxIds, expectAll } = options;
-  const stallMs = stallMsOf(config);
   const comparesContent = options.comparesContent ?? true;
   const comparer = new Comparer({ maxIds, expectAll });
   const { snapshot, withoutId, removals } = await addEvents(options, client, comparer);
-  options.onStage?.({ stage: 'progress', done: 0 });
+  const onProducer = (producerId: bigint, isOwn: boolean) => comparer.addProducer(producerId, isOwn);
+  const { signal } = options;
   const place = {
     kafka,
     admin,
-    stallMs,
+    stallMs: stallMsOf(config),
     topic: config.kafka.progressTopic,
     slot: config.slot.name,
     systemIdentifier: snapshot.systemIdentifier,
-  };
-  const onProducer = (producerId: bigint, isOwn: boolean) => comparer.addProducer(producerId, isOwn);
-  const progress = await awaitProgress({
-    ...place,
     reach: snapshot.lsn,
-    waitMs: options.waitMs,
     onProducer,
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-  });
-  options.signal?.throwIfAborted();
+    ...(signal === undefined ? {} : { signal }),
+  };
+  let progress = await awaitProgress({ ...place, waitMs: 0 });
+  signal?.throwIfAborted();
   await findProducers(place, onProducer);
-  const topics = await findTopics(config, admin, comparer.topics());
-  const compacted = await findCompacted(admin, topics);
-  comparer.setCompacted(new Set(compacted?.keys()));
-  const running = await addRecords(
-    { ...options, comparesContent },
-    { admin, client, comparer, topics, stallMs },
-  );
+  const onStage = (stage: AuditStage) => options.onStage?.(stage);
+  const records = await RecordsReader.create({
+    config,
+    kafka,
+    admin,
+    client,
+    comparer,
+    comparesContent,
+    onStage,
+  });
+  let { topics, compacted, running } = await records.read();
+  const isThere = () => progress !== null && isAt(progress, place);
+  let isProven = false;
+  if (!isThere()) {
+    isProven = await coversEvents({ client, config, snapshot, comparer }, progress);
+    if (!isProven) {
+      onStage({ stage: 'progress', done: 0 });
+      progress = await awaitProgress({ ...place, waitMs: options.waitMs, tailOffsets: progressTail });
+      signal?.throwIfAborted();
+      // What was published in the meantime counts, whether the wait was long enough or not.
+      ({ topics, compacted, running } = await records.read());
+    }
+  }
   options.onStage?.({ stage: 'dead letters', done: 0 });
   await readDeadLetters(client, config, snapshot, (rows) => {
     for (const { id, status, releasedLsn, isSinceSnapshot } of rows)
       comparer.addDeadLetter(id, status, parseLsn(releasedLsn), isSinceSnapshot);
   });
-  const { waitMs, signal } = options;
+  const { waitMs } = options;
   const onWait = () => options.onStage?.({ stage: 'transactions', done: 0 });
   const isFinal = await lookAgain(
     { client, config, running, waitMs, signal, onWait },
@@ -172,8 +177,7 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
     'outbox.progress',
     'outbox.replay',
   ]);
-  const isCovered =
-    progress !== null && isAt(progress, { reach: snapshot.lsn, systemIdentifier: snapshot.systemIdentifier });
+  const isCovered = isProven || isThere();
   const comparison = comparer.finish(isCovered, isFinal);
   return {
     ok:
@@ -188,6 +192,7 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
             endLsn: formatLsn(progress.endLsn),
             time: progress.time,
             isSameDatabase: progress.systemIdentifier === snapshot.systemIdentifier,
+            isAtSnapshot: isThere(),
           },
     isCovered,
     topics,
@@ -233,109 +238,4 @@ async function addEvents(
   const removals = await readRemovals(client);
   if (removals !== undefined) comparer.noteRemoved(removals);
   return { snapshot: snapshot!, withoutId, removals };
-}
-
-/**
- * The topics of `topics.allow`. A listing leaves out topics that may not be seen, so topics that must exist are looked up
- * by name.
- * @throws RelayError KAFKA_UNAUTHORIZED
- */
-export async function findTopics(config: Config, admin: Admin, routed: readonly string[]): Promise<string[]> {
-  const allowed = allowList(config.topics.allow, config.kafka.progressTopic);
-  const seen = (await listTopics(admin)).filter((topic) => allowed.test(topic));
-  const named = [...config.topics.allow.filter((topic) => !topic.includes('*')), ...routed];
-  await assertVisible(
-    admin,
-    named.filter((topic) => !seen.includes(topic)),
-  );
-  return seen;
-}
-
-type Means = {
-  readonly admin: Admin;
-  readonly client: pg.Client;
-  readonly comparer: Comparer;
-  readonly topics: readonly string[];
-  readonly stallMs: number;
-};
-
-/** @returns a snapshot that lists what ran once the ends were known */
-async function addRecords(
-  { config, kafka, onStage, comparesContent }: AuditOptions,
-  { admin, client, comparer, topics, stallMs }: Means,
-): Promise<string> {
-  const ranges = await extendToHighWatermarks(kafka, await stableRanges(admin, topics), stallMs);
-  const { snapshot: running } = await readNow(client);
-  // A replay is recorded before its first record is written, so those of all records up to these ends are there.
-  comparer.setReplays(await readReplays(client, config.slot.name));
-  for (const { topic, partition, low } of ranges) if (low > 0n) comparer.addTrimmed(topic, partition);
-  const decoder = await Decoder.create(config.registry);
-  const content = new Content({
-    config,
-    client,
-    decoder,
-    onDifference: (record, difference) =>
-      comparer.addDifference({ ...differentRecord(record), ...difference }),
-    onCompared: (records, ofOtherSettings) => comparer.addCompared(records, ofOtherSettings),
-    onGone: (id) => comparer.addRemoved(id),
-  });
-  const router = new Router(config);
-  const total = offsetCount(ranges);
-  onStage?.({ stage: 'topics', done: 0, total });
-  await readTopics({
-    kafka,
-    ranges,
-    stallMs,
-    onTrimmed: (topic, partition) => comparer.addTrimmed(topic, partition),
-    onDone: (done) => onStage?.({ stage: 'topics', done, total }),
-    onRecords: async (records) => {
-      // Values of other producers may name what looks like schema ids; the registry is not asked for those.
-      const isOurs = (record: TopicRecord) =>
-        hasRelayHeaders(record) && !comparer.isOfOthers(record.producerId, headerText(record.headers, 'id')!);
-      await decoder.prepare(records.map((record) => (isOurs(record) ? record.value : null)));
-      for (const record of records) {
-        const event = comparer.addRecord(auditedRecord(record, isOurs(record) ? decoder : undefined, router));
-        if (event !== undefined && comparesContent) await content.add({ record, ...event });
-      }
-      await content.flush();
-    },
-  });
-  await content.finish();
-  return running;
-}
-
-export const hasRelayHeaders = ({ headers }: TopicRecord): boolean =>
-  headerText(headers, 'id') !== undefined &&
-  (headerText(headers, 'position') !== undefined || replayOf(headers) !== undefined);
-
-/** @param decoder undefined for a record whose value is not judged, since it is another producer's */
-export function auditedRecord(
-  record: TopicRecord,
-  decoder: Decoder | undefined,
-  router: Router,
-): AuditedRecord {
-  const { topic, partition, offset, committedAtMs, producerId } = record;
-  const isTombstone = record.value === null && router.takesTombstones(topic);
-  return {
-    topic,
-    partition,
-    offset,
-    committedAtMs,
-    producerId,
-    key: record.key?.toString() ?? null,
-    id: headerText(record.headers, 'id'),
-    position: headerText(record.headers, 'position'),
-    replay: replayOf(record.headers),
-    fault: isTombstone ? undefined : decoder?.faultOf(record.value),
-  };
-}
-
-function differentRecord({ topic, partition, offset, headers }: TopicRecord) {
-  return {
-    id: headerText(headers, 'id') ?? null,
-    topic,
-    partition,
-    offset: String(offset),
-    position: headerText(headers, 'position') ?? null,
-  };
 }

@@ -1,8 +1,11 @@
 /** What the audit compares: events of the table and records of the topics. */
 import { backfillIdHeader, replayedAtHeader, replayIdHeader } from '../encode/replay-headers.ts';
+
+import type { Router } from '../encode/route.ts';
 import type { RecordHeaders } from '../publish/wire/record-batch.ts';
+import type { Decoder } from './decoder.ts';
 import type { Origin } from './origin.ts';
-import { headerText } from './read-topics.ts';
+import { headerText, type TopicRecord } from './read-topics.ts';
 import type { RowPlace } from './row-places.ts';
 
 export type AuditedEvent = {
@@ -57,3 +60,29 @@ export type RowsOfEvent = {
   /** NaN if the table has no such column. */
   readonly createdAtMs: number;
 };
+
+export const hasRelayHeaders = ({ headers }: TopicRecord): boolean =>
+  headerText(headers, 'id') !== undefined &&
+  (headerText(headers, 'position') !== undefined || replayOf(headers) !== undefined);
+
+/** @param decoder undefined for a record whose value is not judged, since it is another producer's */
+export function auditedRecord(
+  record: TopicRecord,
+  decoder: Decoder | undefined,
+  router: Router,
+): AuditedRecord {
+  const { topic, partition, offset, committedAtMs, producerId } = record;
+  const isTombstone = record.value === null && router.takesTombstones(topic);
+  return {
+    topic,
+    partition,
+    offset,
+    committedAtMs,
+    producerId,
+    key: record.key?.toString() ?? null,
+    id: headerText(record.headers, 'id'),
+    position: headerText(record.headers, 'position'),
+    replay: replayOf(record.headers),
+    fault: isTombstone ? undefined : decoder?.faultOf(record.value),
+  };
+}

@@ -101,6 +101,7 @@ export class Comparer {
   readonly #kept = new KeptFrom();
   readonly #strangers: Strangers;
   #snapshotLsn: Lsn = 0n;
+  #highestLsn: Lsn = 0n;
   readonly #outOfOrder = list<OutOfOrderRecord>();
   readonly #undecodable = list<UndecodableRecord>();
   readonly #different = list<DifferentRecord>();
@@ -260,6 +261,17 @@ export class Comparer {
     if (slot !== undefined) this.#index.addFlag(slot, flag.superseded);
   }
 
+  /** Events that would be missing if the progress were at the snapshot, unless dead letters account for them. */
+  *absentIds(): Generator<string> {
+    for (const { slot, id } of this.#index.entries())
+      if (isAbsent(this.#index, slot) && originOf(this.#index, slot) !== 'before') yield id();
+  }
+
+  /** Where the last event of the snapshot was committed whose record was read, by the positions of the records. */
+  get highestLsn(): Lsn {
+    return this.#highestLsn;
+  }
+
   /** Topics that events of the table route to. */
   topics(): string[] {
     return this.#topics.names();
@@ -375,8 +387,10 @@ export class Comparer {
 
   #judgeOrigin(slot: number, record: AuditedRecord, commitLsn: Lsn): void {
     const { committedAtMs } = record;
-    if (this.#index.rows(slot) > 0) this.#strangers.noteMatch(committedAtMs);
-    else this.#strangers.add(slot, committedAtMs, commitLsn);
+    if (this.#index.rows(slot) > 0) {
+      this.#strangers.noteMatch(committedAtMs);
+      if (record.position !== undefined && commitLsn > this.#highestLsn) this.#highestLsn = commitLsn;
+    } else this.#strangers.add(slot, committedAtMs, commitLsn);
   }
 
   /**

@@ -142,6 +142,10 @@ export type AuditedLetter = {
   readonly releasedLsn: string;
   /** Whether it was resubmitted and the snapshot does not show that. */
   readonly isSinceSnapshot: boolean;
+  /** Of its event, as Postgres prints it; null if it is of another cluster. */
+  readonly commitLsn: string | null;
+  /** Whether its event is nowhere else: it was neither resubmitted nor released. */
+  readonly accounts: boolean;
 };
 
 type LetterRow = Omit<AuditedLetter, 'isSinceSnapshot'> & { readonly xid: string };
@@ -165,7 +169,9 @@ const readLetters = statement<LetterRow>(
   'reading the dead letters',
   `select event_id::text as id, status,
       (case when system_identifier = $2 and released_lsn is not null then released_lsn else '0/0' end)::text
-        as "releasedLsn", xmin::text as xid
+        as "releasedLsn", xmin::text as xid,
+      case when system_identifier = $2 then commit_lsn::text end as "commitLsn",
+      status not in ('resubmitted', 'released') as accounts
     from outbox.dead_letter where slot = $1 and event_id is not null`,
 );
 

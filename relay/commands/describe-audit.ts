@@ -117,6 +117,7 @@ export function describeStage({ stage, done, total }: AuditStage): string {
 function progressNote({ progress, isCovered }: AuditReport): string {
   if (progress === null) return 'nothing was published for this slot';
   if (!progress.isSameDatabase) return 'belongs to another Postgres cluster';
+  if (isCovered && !progress.isAtSnapshot) return 'covers every event in the snapshot';
   return isCovered
     ? 'covers the snapshot'
     : 'has not reached the snapshot: is a relay running? Wait longer with --wait-seconds';

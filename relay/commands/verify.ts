@@ -19,8 +19,9 @@ type VerifyOptions = {
 
 const help = `
 Changes nothing and joins no consumer group, so it may run while the relay runs. It takes a snapshot of the outbox
-table, waits until the progress has reached the snapshot, reads the topics of topics.allow to their ends as a
-read_committed consumer sees them, and compares the two. It leaves out events that were written after the snapshot.
+table, reads the topics of topics.allow to their ends as a read_committed consumer sees them, and compares the two. It
+leaves out events that were written after the snapshot. If the progress does not cover every event yet, it waits until the
+progress has reached the snapshot, and reads what has come: on an idle system with the next heartbeat.
 
 Each record is compared with its row: key, type, headers and value. Two decoders that share no code with the relay's
 encoder read the value with the schema that the record names; one is the library that consumers in Node.js use. A value

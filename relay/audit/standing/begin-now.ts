@@ -1,7 +1,7 @@
 /** Begins an audit that leaves out everything that is committed now. */
 import { readOnly } from '../../connect/postgres/transaction.ts';
 import { parseSnapshot } from '../../model/pg-snapshot.ts';
-import { findTopics } from '../audit.ts';
+import { findTopics } from '../find-topics.ts';
 import { stableRanges } from '../read-topics.ts';
 import { readNow } from '../running.ts';
 import type { AuditState } from './audit-state.ts';

@@ -258,6 +258,71 @@ describe('on a running system', () => {
     expect(report).toMatchObject({ isCovered: true, records: 1 });
   });
 
+  describe('where the progress is behind the end of the WAL, as on an idle system before a heartbeat', () => {
+    /** Beyond every position of a scene, and below the first snapshot of any cluster. */
+    const endLsn = 1n << 20n;
+    const waitMs = 60_000;
+    /** A wait would begin with this stage, and last a minute. */
+    async function auditOnce(scene: Scene) {
+      const stages: string[] = [];
+      const hasWaited = new Error('it waits');
+      const report = await scene.audit({
+        waitMs,
+        onStage: ({ stage }) => {
+          stages.push(stage);
+          if (stage === 'progress') throw hasWaited;
+        },
+      });
+      expect(stages).toContain('topics');
+      return report;
+    }
+
+    /** A dead letter of this cluster, as the relay writes it. */
+    async function refuse(scene: Scene, id: string, status = 'open') {
+      await scene.deadLetter(id, status);
+      await scene.database.pool.query(
+        'update outbox.dead_letter set system_identifier = (select system_identifier::text from pg_control_system())',
+      );
+    }
+
+    test('the audit does not wait if every event is in Kafka or a dead letter, below the progress', async () => {
+      await using scene = await openScene();
+      const [id, refused] = await scene.insert(2);
+      await refuse(scene, refused!);
+      await scene.writer.commit(scene.events(scene.record(id!)), await scene.progress({ endLsn }));
+      const report = await auditOnce(scene);
+      expect(told(report)).toEqual({});
+      expect(report).toMatchObject({ ok: true, isCovered: true, progress: { isAtSnapshot: false } });
+    });
+
+    test.each([
+      ['an event is absent', 0, {}],
+      ['the progress is not past an event', 1, { endLsn: 1n }],
+      ['the progress is of another database', 1, { systemIdentifier: '42' }],
+    ])('it waits if %s', async (_, published, changes) => {
+      await using scene = await openScene();
+      const [id] = await scene.insert();
+      const records = [scene.record(id!)].slice(0, published);
+      await scene.writer.commit(
+        ...(published === 0 ? [] : [scene.events(...records)]),
+        await scene.progress({ endLsn, ...changes }),
+      );
+      await expect(auditOnce(scene)).rejects.toThrow('it waits');
+      // Nor does it conclude anything without waiting.
+      expect(await scene.audit()).toMatchObject({ isCovered: false });
+    });
+
+    test('it waits if a dead letter that was resubmitted or released is all that accounts for an event', async () => {
+      for (const status of ['resubmitted', 'released']) {
+        await using scene = await openScene();
+        const [id] = await scene.insert();
+        await refuse(scene, id!, status);
+        await scene.writer.commit(await scene.progress({ endLsn }));
+        await expect(auditOnce(scene)).rejects.toThrow('it waits');
+      }
+    });
+  });
+
   test('the audit waits for a transaction that is committed, but not visible yet when the ends are taken', async () => {
     await using scene = await openScene();
     await using slow = await openWriter();

@@ -143,18 +143,19 @@ describe('the row of a record', () => {
     const [kept, changed, gone] = await scene.insert(3);
     const records = [kept!, gone!].map((id) => scene.record(id));
     const wrong = scene.record(changed!, { value: scene.value(long(5)) });
-    await scene.writer.commit(scene.events(...dropped.map((id) => scene.record(id)), ...records, wrong));
+    await scene.writer.commit(await scene.progress({ endLsn: 1n }));
+    const events = scene.events(...dropped.map((id) => scene.record(id)), ...records, wrong);
     let rewriting: Promise<void> | undefined;
     const rewrite = async () => {
       const { pool } = scene.database;
       await pool.query('delete from outbox.event where id = any ($1)', [[...dropped, gone]]);
       await pool.query('vacuum full outbox.event');
-      await scene.writer.commit(await scene.progress());
+      await scene.writer.commit(events, await scene.progress());
     };
     const report = await scene.audit({
       waitMs: 30_000,
       onStage: ({ stage }) => {
-        // The topics are read once the progress is there.
+        // The topics are read once more when the progress is there.
         if (stage === 'progress') rewriting = rewrite();
       },
     });
