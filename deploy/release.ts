@@ -1,9 +1,10 @@
 /**
- * What a release does beside building: it checks that tag, package, chart and changelog have one version, names the image in
- * the chart, and takes the notes from the changelog. Uses Node alone, since the last job of the workflow installs nothing.
+ * What a release does beside building: it checks that tag, package, chart and changelog have one version and that the place
+ * where it is published is named (`place.ts`), names the image in the chart, and takes the notes from the changelog. Uses Node alone, since the last job of the workflow installs nothing.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { filesOfPlace, placeFaults, placeOf, publishedFiles, withPlace } from './place.ts';
 
 const root = join(import.meta.dirname, '..');
 const chart = 'deploy/helm/outbox-relay';
@@ -45,21 +46,38 @@ export function withImage(values: string, repository: string, digest: string): s
 
 function main([what, first = '', second = '']: readonly string[]): void {
   const read = (file: string) => readFileSync(join(root, file), 'utf8');
+  const texts = () =>
+    new Map([...filesOfPlace, ...publishedFiles].map((file) => [file as string, read(file)] as const));
+  /** The workflow runs in the place that it publishes for: npm refuses another one, after the rest is done. */
+  const elsewhere = () => {
+    const [here, place] = [process.env.GITHUB_REPOSITORY, placeOf(read('package.json'))];
+    return here === undefined || here === place ? [] : [`package.json names ${place}, but this is ${here}`];
+  };
   if (what === 'check') {
     const sources = {
       manifest: read('package.json'),
       chart: read(`${chart}/Chart.yaml`),
       changelog: read('CHANGELOG.md'),
     };
-    const faults = faultsOf(first, sources);
+    const faults = [...faultsOf(first, sources), ...placeFaults(texts()), ...elsewhere()];
     for (const fault of faults) console.error(`error: ${fault}`);
     process.exitCode = faults.length > 0 ? 1 : 0;
+  } else if (what === 'place' && first === '') {
+    const faults = placeFaults(texts());
+    for (const fault of faults) console.error(`error: ${fault}`);
+    if (faults.length > 0) console.error('Name the place with: node deploy/release.ts place <owner>/<name>');
+    process.exitCode = faults.length > 0 ? 1 : 0;
+  } else if (what === 'place') {
+    const before = placeOf(read('package.json'))!;
+    for (const file of filesOfPlace) writeFileSync(join(root, file), withPlace(read(file), before, first));
   } else if (what === 'image') {
     writeFileSync(join(root, chart, 'values.yaml'), withImage(read(`${chart}/values.yaml`), first, second));
   } else if (what === 'notes') {
     console.log(notesOf(first.replace(/^v/, ''), read('CHANGELOG.md')) ?? '');
   } else {
-    console.error('usage: node deploy/release.ts check <tag> | image <repository> <digest> | notes <tag>');
+    console.error(
+      'usage: node deploy/release.ts check <tag> | place [<owner>/<name>] | image <repository> <digest> | notes <tag>',
+    );
     process.exitCode = 64;
   }
 }

@@ -1,7 +1,7 @@
 /** What npm publishes: on each Node that it is for, from an empty folder to a published event, on real servers. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -61,6 +61,17 @@ test('uses no built-in that the compiler knows and Node 20 lacks', () => {
 
 test('is as npm and its readers expect a package', async () => {
   expect((await publint({ pkgDir: own, pack: false })).messages).toEqual([]);
+});
+
+test('has a README whose links npm can resolve: by the repository, to files that are there', () => {
+  const { repository } = JSON.parse(readFileSync(path.join(own, 'package.json'), 'utf8'));
+  // npmjs.com takes a relative link for one to the files of the repository, below `directory`.
+  expect(repository).toEqual({ type: 'git', url: expect.stringMatching(/^git\+https:\/\/github\.com\//) });
+  const readme = readFileSync(path.join(own, 'README.md'), 'utf8');
+  const links = [...readme.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link!);
+  const relative = links.filter((link) => !/^(https:|#)/.test(link));
+  expect(relative.length).toBeGreaterThan(20);
+  for (const link of relative) expect(existsSync(path.join(root, link.split('#')[0]!)), link).toBe(true);
 });
 
 test('takes less than 36 MB with all that it needs', async () => {

@@ -1,7 +1,10 @@
+import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { filesOfPlace, placeFaults, placeOf, publishedFiles, withPlace } from '../../deploy/place.ts';
 import { faultsOf, notesOf, withImage } from '../../deploy/release.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -41,6 +44,84 @@ describe('a tag can be released', () => {
     for (const fault of faultsOf(tag, own)) expect(fault).toMatch(/^CHANGELOG\.md has no section/);
     expect(own.changelog).toMatch(/^## \[Unreleased\]$/m);
   });
+});
+
+describe('the place where it is published', () => {
+  const texts = async () =>
+    new Map(
+      await Promise.all(
+        [...filesOfPlace, ...publishedFiles].map(async (file) => [file as string, await read(file)] as const),
+      ),
+    );
+  const given = 'acme/outbox-relay';
+
+  test('is refused while a placeholder stands, with a line for each', async () => {
+    const all = await texts();
+    const placeholders = [...all.values()].join('\n').match(/^.*OWNER\/.*$/gm) ?? [];
+    expect(placeholders.length).toBeGreaterThan(4);
+    expect(placeFaults(all)).toHaveLength(placeholders.length);
+    expect(placeFaults(all)[0]).toMatch(/^package\.json:\d+ has a placeholder: "url": /);
+  });
+
+  test('is right once it is given, in every file that has it', async () => {
+    const all = await texts();
+    const before = placeOf(all.get('package.json')!)!;
+    for (const file of filesOfPlace) {
+      expect(all.get(file), file).toContain(before);
+      all.set(file, withPlace(all.get(file)!, before, given));
+    }
+    expect(placeFaults(all)).toEqual([]);
+    expect(placeOf(all.get('package.json')!)).toBe(given);
+    expect(() => withPlace('', before, 'https://github.com/acme')).toThrow('not a place');
+    const other = all.get('SECURITY.md')!.replace(given, 'someone/outbox-relay');
+    expect(placeFaults(all.set('SECURITY.md', other))).toEqual([
+      expect.stringContaining(`names another place than ${given}`),
+    ]);
+  });
+
+  test('must be one that npm reads', () => {
+    for (const repository of [undefined, 'acme/outbox-relay', { url: 'https://example.org/x.git' }])
+      expect(placeFaults(new Map([['package.json', JSON.stringify({ repository })]]))).toEqual([
+        expect.stringContaining('repository.url must be'),
+      ]);
+  });
+
+  test('stands in no file that this does not know', async () => {
+    const { stdout } = await promisify(execFile)('git', ['grep', '-lE', 'OWNER/[a-zA-Z]'], { cwd: root });
+    const known = [...filesOfPlace, 'deploy/place.ts', 'test/deploy/release.test.ts'];
+    expect(
+      stdout
+        .trim()
+        .split('\n')
+        .filter((file) => !(known as string[]).includes(file)),
+    ).toEqual([]);
+  });
+
+  test('stops the release, which names what is wrong', async () => {
+    const failure = await promisify(execFile)(process.execPath, ['deploy/release.ts', 'check', 'v0.1.0'], {
+      cwd: root,
+      env: { ...process.env, GITHUB_REPOSITORY: given },
+    }).then(
+      () => undefined,
+      (error: { code: number; stderr: string }) => error,
+    );
+    expect(failure?.code).toBe(1);
+    expect(failure?.stderr).toMatch(/^error: SECURITY\.md:\d+ has a placeholder/m);
+    expect(failure?.stderr).toContain(`this is ${given}`);
+  });
+});
+
+test('the workflow publishes nothing before the check, which every job that publishes waits for', async () => {
+  const { jobs } = parse(await read('.github/workflows/release.yml')) as {
+    jobs: Record<string, { needs?: string | string[]; steps?: { run?: string }[] }>;
+  };
+  const runsCheck = Object.keys(jobs).filter((name) =>
+    jobs[name]!.steps?.some(({ run }) => run?.includes('release.ts check')),
+  );
+  expect(runsCheck).toEqual(['ready']);
+  const waitsFor = (name: string): string[] =>
+    [jobs[name]?.needs ?? []].flat().flatMap((each) => [each, ...waitsFor(each)]);
+  for (const name of ['package', 'image', 'chart', 'announce']) expect(waitsFor(name)).toContain('ready');
 });
 
 test('the notes are the section of the version, and no other', () => {
