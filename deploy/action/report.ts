@@ -36,13 +36,16 @@ export function report({ check, diff, types }: Answers): Verdict {
   const changed = diffed.schemas.filter(({ status }) => status === 'changed' || status === 'unregistered');
   const isOutdated = types !== undefined && types.code !== 0;
   const ok = broken.length === 0 && !isOutdated;
+  const passed = uncompared(checked);
   const title = !ok
     ? broken.length > 0
       ? `${counted(broken.length, 'schema')} would break consumers`
       : 'generated types are out of date'
     : changed.length === 0
       ? 'no changes'
-      : `${counted(changed.length, 'change')}, all compatible`;
+      : passed > 0
+        ? `${counted(changed.length, 'change')}, ${passed} not compared`
+        : `${counted(changed.length, 'change')}, all compatible`;
   const lines = [`## Schemas: ${title}`];
   for (const { file, subject, status, differences } of changed) {
     const verdict = checked.schemas.find((each) => each.file === file);
@@ -65,10 +68,16 @@ function said({ path, explanation, remedy }: Warning | VersionFinding): string {
 function describe(status: string, verdict: CheckedFile | undefined): string {
   if (status === 'unregistered') return 'new';
   if (verdict === undefined) return status;
-  if (verdict.status === 'compatible' && verdict.level === 'NONE')
-    return 'changed; **not compared**, because the level of its subject is NONE';
-  return `${verdict.status} at ${verdict.level}`;
+  if (isUncompared(verdict)) return 'changed; **not compared**, because the level of its subject is NONE';
+  return verdict.level === 'UNKNOWN'
+    ? `${verdict.status}, by a level that the registry does not show`
+    : `${verdict.status} at ${verdict.level}`;
 }
+
+/** At NONE any change passes. */
+const isUncompared = ({ status, level }: CheckedFile): boolean => status === 'compatible' && level === 'NONE';
+
+const uncompared = ({ schemas }: SchemasChecked): number => schemas.filter(isUncompared).length;
 
 function line({ path, kind, before, after }: Difference): string {
   if (kind === 'added') return `+ ${path}: ${after}`;

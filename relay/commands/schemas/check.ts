@@ -1,12 +1,14 @@
 /** `outbox-relay schemas check`: may the files become the next versions of their subjects? */
 import { styleText } from 'node:util';
 import { Command, Option } from 'commander';
+import type { Config } from '../../config/config.ts';
 import type { CheckedSchema, VersionFinding } from '../../operations/schemas/check.ts';
 import {
   type CheckedFile,
   checkSchemaFiles,
   type SchemasChecked,
 } from '../../operations/schemas/check-files.ts';
+import { putLevel } from '../../operations/schemas/level-advice.ts';
 import type { Warning } from '../../operations/schemas/lint.ts';
 import { type Level, levels } from '../../operations/schemas/subject-history.ts';
 import { type Call, define } from '../command.ts';
@@ -24,7 +26,8 @@ subject. For each breaking change it names the field, the consumers that would b
   _TRANSITIVE   as a suffix of one of these: compares with every version, not only the latest
   NONE          compares nothing, so a change that breaks consumers passes
 The default level of Apicurio is NONE, that of Confluent is BACKWARD. The command also asks the registry for its own
-verdict, which always uses the registry's level.
+verdict, which always uses the registry's level. A registry that says NONE and refuses incompatible schemas all the same
+has a level that it does not show (UNKNOWN in JSON); its verdict decides then.
 
 Some changes are errors at every level, because registries accept them although consumers would read wrong values: another
 scale or precision of a decimal, milliseconds instead of microseconds or the reverse, another logical type on the same
@@ -61,7 +64,7 @@ async function run({ config, options: { level, json }, print }: Call<CheckOption
   const schemas: CheckedFile[] = [];
   for await (const checked of checkSchemaFiles(config, level)) {
     schemas.push(checked);
-    if (!json) print(describe(checked, level));
+    if (!json) print(describe(checked, config.registry, level));
   }
   const failed = schemas.filter(({ status }) => status === 'incompatible').length;
   const report: SchemasChecked = { ok: failed === 0, schemas };
@@ -81,19 +84,24 @@ const words: Readonly<Record<CheckedSchema['status'], string>> = {
 };
 
 /** `asked`: the level of --level. */
-function describe(schema: CheckedFile, asked?: Level): string {
-  return [describeStatus(schema, asked), ...schema.warnings.map(describeWarning)].join('\n');
+function describe(schema: CheckedFile, registry: Config['registry'], asked?: Level): string {
+  return [describeStatus(schema, registry, asked), ...schema.warnings.map(describeWarning)].join('\n');
 }
 
-function describeStatus({ file, subject, status, level, findings }: CheckedSchema, asked?: Level): string {
-  if (status === 'compatible' && level === 'NONE' && asked === undefined)
-    return `${styleText('yellow', '!')} ${file}  ${subject}: changed but not compared, because the level of its subject is NONE\n${atNone}`;
+function describeStatus(
+  { file, subject, status, level, findings }: CheckedSchema,
+  registry: Config['registry'],
+  asked?: Level,
+): string {
+  if (status === 'compatible' && level === 'NONE' && asked === undefined) {
+    const command = putLevel(registry, `/config/${encodeURIComponent(subject)}`);
+    return `${styleText('yellow', '!')} ${file}  ${subject}: changed but not compared, because the level of its subject is NONE\n      → Give --level BACKWARD, or set a level for it: ${command}`;
+  }
   const mark = status === 'incompatible' ? styleText('red', '✖') : styleText('green', '✔');
-  const by = status === 'compatible' || status === 'incompatible' ? ` (${level})` : '';
+  const shown = level === 'UNKNOWN' ? 'a level that the registry does not show' : level;
+  const by = status === 'compatible' || status === 'incompatible' ? ` (${shown})` : '';
   return [`${mark} ${file}  ${subject}: ${words[status]}${by}`, ...findings.map(describeFinding)].join('\n');
 }
-
-const atNone = `      → Give --level BACKWARD, or set a level in the registry: PUT {"compatibility": "BACKWARD"} to <registry>/config.`;
 
 function describeWarning({ path, explanation, remedy }: Warning): string {
   return `    ${styleText('yellow', '!')} ${path}: ${explanation}\n      → ${remedy}`;

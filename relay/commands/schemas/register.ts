@@ -1,7 +1,9 @@
 /** `outbox-relay schemas register`: the schema files become versions in the registry. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { styleText } from 'node:util';
 import { Command } from 'commander';
 import { RelayError } from '../../errors.ts';
+import type { Advice } from '../../operations/schemas/level-advice.ts';
 import { type Registration, registerSchemas } from '../../operations/schemas/register.ts';
 import { wholeNumber } from '../arguments.ts';
 import { type Call, define } from '../command.ts';
@@ -26,6 +28,9 @@ to it. A type that is not an event goes into <schemas.directory>/<any name>.avsc
 The command only adds versions. It removes nothing and does not change compatibility levels. It checks every file before
 it registers the first, and a second run changes nothing. SCHEMA_REGISTRY_URL overrides registry.url in the file.
 
+Warnings do not change the exit code. The command warns where the level of a subject is NONE, so that the registry accepts a
+schema that breaks every consumer, and where the registry could not be asked for the level.
+
 Exit codes: 0 all files are registered · 64 a file is invalid (every fault is listed), or invalid arguments · 69 the
 registry is unreachable · 77 access denied · 78 the registry refused a schema; the others are registered
 
@@ -44,15 +49,19 @@ export function registerCommand(load: Load): Command {
       wholeNumber(0, 9_999_999),
       0,
     )
-    .option('--json', 'print a JSON array of {file, subject, status, id}')
+    .option('--json', 'print a JSON array of {file, subject, status, id, level, warnings}')
     .addHelpText('after', help);
   return define<RegisterOptions>(command, load, { needs: ['registry'], run });
 }
 
 async function run({ config, options, print }: Call<RegisterOptions>) {
   const register = () => registerSchemas(config, options.dryRun === true);
-  const registrations = await whenReachable(register, options.waitSeconds * 1_000);
-  print(options.json ? JSON.stringify(registrations) : describe(registrations));
+  const { registrations, warnings } = await whenReachable(register, options.waitSeconds * 1_000);
+  print(
+    options.json
+      ? JSON.stringify(registrations)
+      : [describe(registrations), ...warnings.map(describeWarning)].join('\n'),
+  );
   refuseIfRefused(registrations);
   return {};
 }
@@ -88,6 +97,10 @@ function describe(registrations: readonly Registration[]): string {
       file,
     ]),
   );
+}
+
+function describeWarning({ explanation, remedy }: Advice): string {
+  return `${styleText('yellow', '!')} ${explanation}\n    → ${remedy}`;
 }
 
 /** The exit code is that of the first refusal; the table has the rest. */

@@ -6,10 +6,11 @@ import { counted } from '../../model/counted.ts';
 import { findRegistered, readSchemaFiles, Versions } from '../schemas/files.ts';
 import { registryEncryption } from './encryption.ts';
 import { type Check, fail, ok, warn } from './finding.ts';
+import { compatibilityLevel } from './registry-level.ts';
 
 export type RegistryContext = { readonly client: RegistryClient; readonly config: Config };
 
-type RegistryCheck = Check<RegistryContext>;
+export type RegistryCheck = Check<RegistryContext>;
 
 const registry: RegistryCheck = {
   name: 'registry',
@@ -46,4 +47,9 @@ const subjects: RegistryCheck = {
   },
 };
 
-export const registryChecks: readonly RegistryCheck[] = [registry, subjects, registryEncryption];
+export const registryChecks: readonly RegistryCheck[] = [
+  registry,
+  subjects,
+  compatibilityLevel,
+  registryEncryption,
+];

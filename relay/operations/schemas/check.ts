@@ -5,7 +5,7 @@
 import type { Reference } from '../../encode/registry/registry-client.ts';
 import { compareSchemas, isSilent, type SchemaFinding } from './compare.ts';
 import { type Node, readModel } from './model.ts';
-import type { Compatibility, Level, SubjectHistory } from './subject-history.ts';
+import type { AppliedLevel, Compatibility, Level, SubjectHistory } from './subject-history.ts';
 
 /** A difference with one of the versions, or what the registry says where we see nothing. */
 export type VersionFinding = Omit<SchemaFinding, 'kind'> & {
@@ -19,7 +19,7 @@ export type CheckedSchema = {
   /** `new`: the subject has no version yet. `unchanged`: exactly this is registered. */
   readonly status: 'new' | 'unchanged' | 'compatible' | 'incompatible';
   /** The level of the comparison: the one asked for, else the registry's for the subject; null for `new`. */
-  readonly level: Level | null;
+  readonly level: AppliedLevel | null;
   readonly findings: readonly VersionFinding[];
 };
 
@@ -46,19 +46,15 @@ export async function checkSchema(
 ): Promise<CheckedSchema> {
   const numbers = await history.versions(subject);
   if (numbers.length === 0) return { file, subject, status: 'new', level: null, findings: [] };
-  const own = await history.level(subject);
-  let applied = level ?? own;
+  const { level: own } = await history.level(subject);
+  const applied = level ?? own;
   if (isRegistered) return { file, subject, status: 'unchanged', level: applied, findings: [] };
   const past = { history, subject, numbers, fresh: readModel(schemaText, usedTexts) };
   let findings = await findingsAt(past, applied);
   const verdict =
     references && (await history.judge(subject, schemaText, concerned(numbers, own), references));
   if (verdict?.isCompatible === false && findings.every(isFromSilence)) {
-    // Apicurio answers NONE for a subject without a level of its own, but judges it by the level of the registry.
-    if (level === undefined && own === 'NONE') {
-      applied = await history.registryLevel();
-      findings = await findingsAt(past, applied);
-    }
+    if (applied === 'UNKNOWN') findings = await findingsOfAny(past);
     if (findings.every(isFromSilence)) findings.push(refusal(verdict, level !== undefined));
   }
   return {
@@ -77,9 +73,19 @@ type Past = {
   readonly fresh: Node;
 };
 
+/** What the first level finds that finds anything: why a registry refuses whose level nobody knows. */
+async function findingsOfAny(past: Past): Promise<VersionFinding[]> {
+  let findings: VersionFinding[] = [];
+  for (const level of ['BACKWARD', 'FORWARD', 'FULL_TRANSITIVE'] as const) {
+    findings = await findingsAt(past, level);
+    if (!findings.every(isFromSilence)) break;
+  }
+  return findings;
+}
+
 async function findingsAt(
   { history, subject, numbers, fresh }: Past,
-  level: Level,
+  level: AppliedLevel,
 ): Promise<VersionFinding[]> {
   const findings: VersionFinding[] = [];
   for (const version of concerned(numbers, level)) {
@@ -92,7 +98,7 @@ async function findingsAt(
 }
 
 /** The versions that a level looks at. */
-function concerned(versions: readonly number[], level: Level): readonly number[] {
+function concerned(versions: readonly number[], level: AppliedLevel): readonly number[] {
   return level.endsWith('_TRANSITIVE') ? versions : versions.slice(-1);
 }
 
@@ -103,7 +109,7 @@ function concerned(versions: readonly number[], level: Level): readonly number[]
 export function compareVersions(
   fresh: Node,
   old: Node,
-  level: Level,
+  level: AppliedLevel,
   version: number,
   isLatest: boolean,
 ): SchemaFinding[] {

@@ -22,6 +22,15 @@ export const levels = [
 ] as const;
 export type Level = (typeof levels)[number];
 
+/**
+ * What decides over the next version of a subject. `UNKNOWN`: the registry says NONE, and refuses incompatible schemas all the
+ * same, by a level that its API does not show.
+ */
+export type AppliedLevel = Level | 'UNKNOWN';
+
+/** `isOwn`: it is set for the subject, not for the registry. */
+export type LevelOfSubject = { readonly level: AppliedLevel; readonly isOwn: boolean };
+
 /** A version with all that it refers to. */
 export type Version = {
   readonly version: number;
@@ -30,6 +39,9 @@ export type Version = {
 };
 
 export type Compatibility = { readonly isCompatible: boolean; readonly messages: readonly string[] };
+
+/** Neither reads what another schema wrote, nor the reverse: no schema is a `fixed` of this name and size. */
+const unlikeAny = '{"type":"fixed","name":"UnlikeAny","namespace":"outbox.relay.probe","size":1}';
 
 /** Subject, version, schema or level not found. */
 const absentCodes: ReadonlySet<unknown> = new Set([40401, 40402, 40403, 40408]);
@@ -81,11 +93,26 @@ export class SubjectHistory {
     return (read(answer, 'references') as Reference[] | undefined) ?? [];
   }
 
-  /** The level of a subject: its own, else the registry's. @throws RelayError REGISTRY_* */
-  async level(subject: string): Promise<Level> {
+  /**
+   * The level that decides over the next version of a subject: its own, else the registry's.
+   *
+   * A registry that says NONE may mean another level. Apicurio says it of every subject without a level of its own, and of
+   * itself where REGISTRY_RULES_GLOBAL_COMPATIBILITY sets the level. So NONE counts only if the registry also accepts, after
+   * the latest version, a schema that every other level refuses.
+   * @throws RelayError REGISTRY_*
+   */
+  async level(subject: string): Promise<LevelOfSubject> {
     const doing = `reading the compatibility level of ${subject}`;
-    const own = await this.#ask(doing, 'GET', `/config/${encodeURIComponent(subject)}`);
-    return own === undefined ? this.registryLevel() : readLevel(own, doing);
+    const answer = await this.#ask(doing, 'GET', `/config/${encodeURIComponent(subject)}`);
+    const own = answer === undefined ? undefined : readLevel(answer, doing);
+    if (own !== undefined && own !== 'NONE') return { level: own, isOwn: true };
+    const registry = await this.registryLevel();
+    if (own === undefined && registry !== 'NONE') return { level: registry, isOwn: false };
+    // Without a version there is nothing to judge by, and what it says counts.
+    const latest = (await this.versions(subject)).at(-1);
+    if (latest !== undefined && !(await this.judge(subject, unlikeAny, [latest])).isCompatible)
+      return { level: registry === 'NONE' ? 'UNKNOWN' : registry, isOwn: false };
+    return { level: 'NONE', isOwn: registry !== 'NONE' };
   }
 
   /** The level of subjects that have none of their own. @throws RelayError REGISTRY_* */

@@ -12,7 +12,7 @@ import { compareVersions } from './check.ts';
 import { isSilent, type SchemaFinding } from './compare.ts';
 import { type Difference, diffSchemas } from './diff.ts';
 import { readModel } from './model.ts';
-import { type Level, SubjectHistory } from './subject-history.ts';
+import { type AppliedLevel, SubjectHistory } from './subject-history.ts';
 
 export { isPossibleSubject } from '../../encode/route.ts';
 
@@ -37,8 +37,8 @@ export type SubjectPage = {
 export type VersionPair = {
   readonly subject: string;
   readonly versions: readonly number[];
-  /** The level of the subject, as the registry has it. */
-  readonly level: Level;
+  /** The level that decides over its next version. */
+  readonly level: AppliedLevel;
   readonly before: { readonly version: number; readonly schemaText: string };
   readonly after: { readonly version: number; readonly schemaText: string };
   readonly differences: readonly Difference[];
@@ -114,7 +114,7 @@ export async function comparePair(
   const before = pair.before ?? versions.findLast((version) => version < after) ?? after;
   for (const version of [before, after])
     if (!versions.includes(version)) throw new RequestInvalid(`${subject} has no version ${version}`);
-  const [level, old, fresh] = await Promise.all([
+  const [{ level }, old, fresh] = await Promise.all([
     history.level(subject),
     history.version(subject, before),
     history.version(subject, after),

@@ -170,7 +170,8 @@ describe('check', () => {
     const { code, stdout } = await run('check');
     expect(code).toBe(0);
     expect(stdout).toContain('changed but not compared, because the level of its subject is NONE');
-    expect(stdout).toContain('→ Give --level BACKWARD');
+    expect(stdout).toContain('→ Give --level BACKWARD, or set a level for it: curl -X PUT ');
+    expect(stdout).toContain(` ${registryUrl}/config/${subject}\n`);
     expect((await run('check', '--level', 'NONE')).stdout).toContain('compatible (NONE)');
   });
 
@@ -186,6 +187,20 @@ describe('check', () => {
       level: 'BACKWARD',
       findings: [{ version: 1, path: '$.count', kind: 'field' }],
     });
+  });
+
+  test('a refusal is explained also where the registry says NONE, and hides the level by which it refuses', async () => {
+    await registerSchema(subject, placed(id));
+    await setLevel('BACKWARD');
+    await write(placed(id, { name: 'count', type: 'int' }));
+    await using registry = await withLevels({ [`/config/${subject}`]: 'NONE', '/config': 'NONE' });
+    registryUrl = registry.url;
+    const { code, stdout } = await run('check');
+    expect(code).toBe(1);
+    expect(stdout).toContain('incompatible (a level that the registry does not show)');
+    expect(stdout).toContain('$.count: consumers with this cannot read events written with version 1');
+    await write(placed(id, note));
+    expect((await run('check')).stdout).toContain('compatible (a level that the registry does not show)');
   });
 
   test('a wrong level is a wrong argument, and a registry that does not answer ends with 69', async () => {

@@ -118,6 +118,41 @@ describe('register', () => {
     expect(await versions()).toEqual([1]);
   });
 
+  test('at NONE it warns after registering, in text and in JSON, and ends with 0', async () => {
+    await write(`${aggregatetype}/Other.avsc`, { ...placed, name: 'Other' });
+    const { code, stdout } = await register();
+    expect(code).toBe(0);
+    const other = subject().replace('OrderPlaced', 'Other');
+    expect(stdout).toContain(
+      `! the registry compares nothing for ${subject()}, ${other} (level NONE), and accepts a schema that breaks every consumer\n    → Set a level: curl -X PUT `,
+    );
+    expect(stdout).toContain(` ${registryUrl}/config\n`);
+    const registrations = JSON.parse((await register('--json')).stdout);
+    expect(registrations).toMatchObject([{ level: 'NONE' }, { level: 'NONE' }]);
+    expect(registrations[0].warnings).toEqual([
+      {
+        explanation: expect.stringContaining(`nothing for ${subject()} (level NONE)`),
+        remedy: expect.stringContaining('curl -X PUT'),
+      },
+    ]);
+  });
+
+  test('a level that the registry does not tell is said, not taken for fine', async () => {
+    await using gate = await RegistryGate.open(registryUrl);
+    gate.instead = (_, path) => (path.startsWith('/config') ? { status: 403, body: '{}' } : undefined);
+    registryUrl = gate.url;
+    const { code, stdout } = await register();
+    expect(code).toBe(0);
+    expect(stdout).toContain('! the compatibility level could not be asked');
+    expect(JSON.parse((await register('--json')).stdout)).toMatchObject([
+      {
+        status: 'unchanged',
+        level: null,
+        warnings: [{ explanation: expect.stringContaining('not be asked') }],
+      },
+    ]);
+  });
+
   test('a schema that another tool registered with other spaces is the same', async () => {
     const id = await registerSchema(subject(), placed);
     await write(`${aggregatetype}/OrderPlaced.avsc`, JSON.stringify(placed, null, 4));

@@ -56,7 +56,8 @@ export function SubjectPage({ subject }: { subject: string }) {
         <>
           <Card title="Versions">
             <p>
-              {counted(data.versions.length, 'version')}, compatibility level <code>{data.level}</code>.
+              {counted(data.versions.length, 'version')}, compatibility level{' '}
+              {data.level === 'UNKNOWN' ? 'not shown by the registry' : <code>{data.level}</code>}.
             </p>
             {data.versions.length > 1 && (
               <div className="pair">

@@ -205,7 +205,7 @@ describe.each(Object.entries(registries))('%s', (_, open) => {
     const subject = newSubject();
     await client.register(subject, schemaOf(subject, id));
     await setLevel(subject, 'BACKWARD');
-    expect(await history.level(subject)).toBe('BACKWARD');
+    expect(await history.level(subject)).toEqual({ level: 'BACKWARD', isOwn: true });
     const [good, bad] = [schemaOf(subject, id, optional), schemaOf(subject, id, total)];
     expect((await history.judge(subject, good, [1])).isCompatible).toBe(true);
     expect((await history.judge(subject, bad, [1])).isCompatible).toBe(false);
@@ -213,6 +213,15 @@ describe.each(Object.entries(registries))('%s', (_, open) => {
     expect(refused.status).toBe(409);
     await expect(client.register(subject, bad)).rejects.toMatchObject({ code: 'SCHEMA_INCOMPATIBLE' });
     expect(await client.register(subject, good)).toBeGreaterThan(0);
+  });
+
+  test('at NONE of a subject, whatever that means here, the level told is the one that decides', async () => {
+    const subject = newSubject();
+    await client.register(subject, schemaOf(subject, id));
+    await setLevel(subject, 'NONE');
+    const { level } = await history.level(subject);
+    const bad = await ask('POST', `/subjects/${subject}/versions`, { schema: schemaOf(subject, id, total) });
+    expect(bad.status).toBe(level === 'NONE' ? 200 : 409);
   });
 
   test('what is no schema is refused with 422', async () => {

@@ -49,11 +49,12 @@ describe('on a database that is ready', () => {
     const { code, stdout } = await runCli(['check', '--json'], relay.env);
     const { ok, checks } = JSON.parse(stdout) as { ok: boolean; checks: Finding[] };
     expect([code, ok]).toEqual([0, true]);
-    // What the tests have: no limit on WAL, no times of commits, and one broker.
+    // What the tests have: no limit on WAL, no times of commits, one broker, and a registry that compares nothing.
     expect(checks.filter(({ status }) => status !== 'ok').map(({ name }) => name)).toEqual([
       'WAL in an outage',
       'order of commits',
       'brokers',
+      'compatibility level',
     ]);
     const { rows } = await relay.pool.query(
       'select slot_name from pg_replication_slots where database = current_database()',
@@ -69,7 +70,7 @@ describe('on a database that is ready', () => {
     expect(stdout).toMatch(
       /^✖ postgres {2}outbox table: outbox\.event has no column uuid for outbox\.columns\.id\n {4}→ Correct outbox\.columns\.$/m,
     );
-    expect(stdout).toMatch(/^\d+ passed, 3 warnings, 1 failed\n$/m);
+    expect(stdout).toMatch(/^\d+ passed, 4 warnings, 1 failed\n$/m);
   });
 
   test('a right that is missing is named', async () => {

@@ -28,7 +28,7 @@ test('a real registry gives versions in their order, their texts, a level and a 
     headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
     body: '{"compatibility":"BACKWARD_TRANSITIVE"}',
   });
-  expect(await history.level(subject)).toBe('BACKWARD_TRANSITIVE');
+  expect(await history.level(subject)).toEqual({ level: 'BACKWARD_TRANSITIVE', isOwn: true });
   const breaking = JSON.stringify(record({ name: 'count', type: 'int' }));
   expect(await history.judge(subject, breaking, [1, 2])).toMatchObject({ isCompatible: false });
   expect(await history.judge(subject, JSON.stringify(record(note)), [1, 2])).toMatchObject({
