@@ -10,6 +10,8 @@ export type RegistryOptions = {
   readonly port?: number;
   /** Start faster and run slower (no optimising compiler): for tests, never for figures. */
   readonly quickStart?: boolean;
+  /** The compatibility level of every subject; without it Apicurio's own, which is NONE. */
+  readonly level?: 'BACKWARD';
   readonly onProgress?: Progress;
   /** The run it belongs to; by default its own, which ends with `stop`. */
   readonly run?: Run;
@@ -43,6 +45,7 @@ async function start(options: RegistryOptions, run: Run, onStopped: () => Promis
   const boot = async () => {
     const started = launch();
     await untilReady(started, () => answers(url), readyWithinMs);
+    if (options.level !== undefined) await setLevel(url, options.level);
     return started;
   };
   let server = await boot();
@@ -83,6 +86,16 @@ async function launcher(options: RegistryOptions, run: Run, port: number): Promi
       command: javaCommand(),
       args: [...jvm, ...settings, '-jar', source.registryJar],
     });
+}
+
+/** Through the Confluent API, which then tells the level; with REGISTRY_RULES_GLOBAL_COMPATIBILITY it would say NONE. */
+async function setLevel(url: string, compatibility: string): Promise<void> {
+  const response = await fetch(`${url}/config`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ compatibility }),
+  });
+  if (!response.ok) throw new Error(`the registry at ${url} does not take a level: ${await response.text()}`);
 }
 
 /** @param url base of the Confluent API */

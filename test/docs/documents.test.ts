@@ -207,6 +207,8 @@ test('every reason that /readyz can give is explained', () => {
 
 /** Names of others' that look like ours. */
 const foreignNames = [
+  // Of Apicurio.
+  'REGISTRY_RULES_GLOBAL_COMPATIBILITY',
   'OUTBOX_RELAY_CONFIG',
   'DEPLOY_TOOLS',
   'APP_DATABASE_URL',

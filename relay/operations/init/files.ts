@@ -169,6 +169,9 @@ const composeRegistry = `
   registry:
     # In memory: register the schemas again after each restart.
     image: apicurio/apicurio-registry-mem:2.6.13.Final
+    environment:
+      # Without it the registry accepts a schema that breaks every consumer. Its API says NONE all the same.
+      REGISTRY_RULES_GLOBAL_COMPATIBILITY: BACKWARD
     ports: ["127.0.0.1:8081:8080"]
 `;
 

@@ -13,6 +13,7 @@ import { urlOf } from '../../../harness/database.ts';
 import { RelayProcess, relayEnv } from '../../../harness/relay-process.ts';
 import { localAddresses } from '../../../relay/operations/init/files.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
+import { type Registry, startRegistry } from '../../../stack/registry.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
 import { runCli } from '../commands/cli.ts';
@@ -51,6 +52,7 @@ const slot = unique('slot');
 const topics = unique('guide');
 const printed = new Map<string, string>();
 let postgres: Postgres;
+let registry: Registry;
 let relay: RelayProcess | undefined;
 let consumed: string[] = [];
 
@@ -64,7 +66,10 @@ function asOnThePage(text: string, ports: readonly (readonly [from: string, to: 
 }
 
 beforeAll(async () => {
-  const { brokers, registryUrl } = await servers();
+  const { brokers } = await servers();
+  // One of its own, since the page sets its level.
+  registry = await startRegistry({ quickStart: true });
+  const registryUrl = registry.url;
   const settings = Object.fromEntries(
     [...blocks('sql')[0]!.matchAll(/^alter system set (\w+) = '?(\w+)'?;/gm)].map(([, name, value]) => [
       name,
@@ -112,6 +117,13 @@ beforeAll(async () => {
     const [, grant] = /^psql "\$DATABASE_URL" -c '(grant .*)'$/.exec(line) ?? [];
     if (grant !== undefined) await pool.query(grant);
   }
+  for (const line of samples.keys()) {
+    const [, body, address] = /^curl -X PUT .* -d '(.*)' (http\S+)$/.exec(line) ?? [];
+    if (body === undefined) continue;
+    const url = address!.replace(localAddresses.registryUrl, registryUrl);
+    const answer = await fetch(url, { method: 'PUT', headers: { 'content-type': 'application/json' }, body });
+    expect(answer.ok).toBe(true);
+  }
   await command('npx outbox-relay schemas register', databaseUrl);
   await command('npx outbox-relay check', as('outbox_relay'));
 
@@ -140,6 +152,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await relay?.stop();
   await postgres?.stop();
+  await registry?.stop();
   await rm(folder, { recursive: true, force: true });
 });
 
