@@ -1,9 +1,18 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { BrokerConnection, findCoordinator } from '../../../../harness/kafka-wire.ts';
 import { codecNames } from '../../../../relay/connect/compression/codec-numbers.ts';
 import { asRelayError, type RelayError } from '../../../../relay/errors.ts';
+import { LeanBatchBuilder } from '../../../../relay/publish/lean/batch-builder.ts';
+import { BufferPool } from '../../../../relay/publish/lean/buffer-pool.ts';
 import type { LeanPublisher } from '../../../../relay/publish/lean/lean-publisher.ts';
-import { type Kafka, startKafka } from '../../../../stack/kafka.ts';
-import { readCommitted, withAdmin } from '../../../support/kafka.ts';
+import {
+  type CrashPoints,
+  TransactionalProducer,
+} from '../../../../relay/publish/lean/transactional-producer.ts';
+import { type Kafka, type KafkaNode, startKafka } from '../../../../stack/kafka.ts';
+import { failureOf } from '../../../support/code-of.ts';
+import { kafkaClient, readCommitted, withAdmin } from '../../../support/kafka.ts';
+import { recordOf } from '../records.ts';
 import { Scene } from './scene.ts';
 
 const minutes = 60_000;
@@ -187,6 +196,55 @@ test(
   },
   3 * minutes,
 );
+
+test.each(['1', 'auto'] as const)(
+  'the coordinator dies between the records and their commit, and the successor writes them once (protocol %s)',
+  { timeout: 3 * minutes },
+  async (transactionVersion) => {
+    await using scene = await Scene.open({ brokers: kafka.brokers, partitions: 3 });
+    const { transactionalId, topic } = scene;
+    const pool = new BufferPool();
+    const client = await kafkaClient(kafka.brokers);
+    const open = () =>
+      TransactionalProducer.open(client, {
+        ...{ transactionalId, topic, transactionVersion, transactionTimeoutMs: minutes },
+        requestTimeoutMs: 5_000,
+      });
+    const commit = async (producer: TransactionalProducer, keys: string, places?: CrashPoints) => {
+      const batch = new LeanBatchBuilder(pool);
+      for (const [partition, key] of [...keys].entries()) batch.append(recordOf({ topic, partition, key }));
+      await producer.commit([...batch.partitions()], places);
+    };
+    const first = await open();
+    await commit(first, 'abc');
+    const coordinator = await coordinatorOf(transactionalId);
+    const failure = commit(first, 'def', { sent: async () => coordinator.kill('SIGKILL') });
+    expect((await failureOf(failure)).code).toBe('PUBLISH_UNCERTAIN');
+    await first.close();
+    // Another broker coordinates by then.
+    const second = await vi.waitFor(open, { timeout: minutes, interval: 100 });
+    await commit(second, 'def');
+    await coordinator.restart();
+    await commit(second, 'ghi').catch(() => {}); // a leader may have moved back within
+    await second.close();
+    const read = await readCommitted({ topics: [topic], brokers: kafka.brokers, timeoutMs: minutes });
+    const keys = read
+      .map(({ key }) => key)
+      .sort()
+      .join('');
+    expect(keys).toMatch(/^abcdef(ghi)?$/);
+  },
+);
+
+async function coordinatorOf(transactionalId: string): Promise<KafkaNode> {
+  const connection = await BrokerConnection.open(kafka.brokers[0]!, 5_000);
+  try {
+    const id = await findCoordinator(connection, transactionalId, 5_000);
+    return kafka.nodes.find((node) => node.id === id)!;
+  } finally {
+    connection.close();
+  }
+}
 
 test(
   'leaders move, brokers restart and die while transactions run, and nothing is lost or doubled',

@@ -8,11 +8,13 @@ import { Kafka as KafkaClient, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { setFeature } from '../../../../harness/kafka-feature.ts';
 import { BrokerConnection, fetchRecords } from '../../../../harness/kafka-wire.ts';
+import { type KafkaApi, TcpProxy } from '../../../../harness/tcp-proxy.ts';
 import { LeanBatchBuilder } from '../../../../relay/publish/lean/batch-builder.ts';
 import { BufferPool } from '../../../../relay/publish/lean/buffer-pool.ts';
 import { endRequest, endRequest2, produceRequest2 } from '../../../../relay/publish/lean/requests.ts';
 import {
   type CrashPoints,
+  type ProducerOptions,
   TransactionalProducer,
 } from '../../../../relay/publish/lean/transactional-producer.ts';
 import { describeProtocol } from '../../../../relay/publish/transaction-protocol.ts';
@@ -26,21 +28,52 @@ import { configOf } from '../../settings.ts';
 import { recordOf } from '../records.ts';
 
 let kafka: Kafka;
+/** Between the broker and everybody who learned its address from it: the producers, and itself. */
+let proxy: TcpProxy;
 let hasFeature = true;
 const setVersion = (level: number) => setFeature(kafka.brokers, 'transaction.version', level);
 
 beforeAll(async () => {
-  kafka = await startKafka({ quickStart: true, settings: { 'transaction.state.log.num.partitions': 1 } });
+  proxy = await TcpProxy.open(0, true);
+  kafka = await startKafka({
+    quickStart: true,
+    settings: { 'transaction.state.log.num.partitions': 1 },
+    nodeSettings: ({ port }) => {
+      proxy.targetPort = port;
+      return { 'advertised.listeners': `PLAINTEXT://127.0.0.1:${proxy.port}` };
+    },
+  });
   hasFeature = await setVersion(2).then(
     () => true,
     () => false,
   );
 });
-afterAll(() => kafka?.stop());
+afterAll(async () => {
+  await kafka?.stop();
+  await proxy?.[Symbol.asyncDispose]();
+});
 beforeEach(async (context) => {
+  proxy.listen = () => ({ fromClient: hear, fromServer: () => onAnswer() });
+  onAnswer = () => {};
   if (!hasFeature) context.skip('this Kafka has no transaction protocol 2');
   await setVersion(2);
 });
+
+/** Requests that connections have sent, by API and version. */
+const requests = new Map<string, number>();
+let onAnswer = () => {};
+
+function countRequests(): (api: number, version: number) => number {
+  requests.clear();
+  return (api, version) => requests.get(`${api} ${version}`) ?? 0;
+}
+
+/** A request that comes in several chunks is counted by the first; what else a chunk holds is not. */
+function hear(chunk: Buffer): void {
+  if (chunk.length < 8) return;
+  const name = `${chunk.readInt16BE(4)} ${chunk.readInt16BE(6)}`;
+  requests.set(name, (requests.get(name) ?? 0) + 1);
+}
 
 const pool = new BufferPool();
 const transactionTimeoutMs = 60_000;
@@ -59,12 +92,16 @@ class Scene implements AsyncDisposable {
     return new Scene(await createTopic('protocols', partitions, kafka.brokers));
   }
 
-  async producer(transactionVersion: 'auto' | '1' = 'auto'): Promise<TransactionalProducer> {
+  async producer(
+    transactionVersion: 'auto' | '1' = 'auto',
+    own: Partial<ProducerOptions> = {},
+  ): Promise<TransactionalProducer> {
     const producer = await TransactionalProducer.open(await kafkaClient(kafka.brokers), {
       ...{ transactionalId: this.transactionalId, transactionTimeoutMs, transactionVersion },
       requestTimeoutMs: 5_000,
       topic: this.topic,
       featureMaxAgeMs: 0,
+      ...own,
     });
     this.#closing.push(producer);
     return producer;
@@ -283,6 +320,65 @@ test('a predecessor of protocol 2 is aborted and fenced, and one of protocol 1 t
   expect(await scene.keys()).toBe('abcd');
 });
 
+/** Versions, and in protocol 2 also with the partitions added by the leaders. */
+const ways = [
+  ['protocol 1', '1', {}],
+  ['protocol 2', 'auto', { addsFirst: () => true }],
+  ['protocol 2, where the leader adds the partition', 'auto', { addsFirst: () => false }],
+] as const;
+
+test.each(ways.flatMap((way) => (['Produce', 'EndTxn'] as const).map((api) => [api, ...way] as const)))(
+  '%s that comes after a takeover changes nothing of the next transaction (%s)',
+  async (api, _, version, own) => {
+    await using scene = await Scene.open();
+    const first = await scene.producer(version, own);
+    await scene.commit(first, 'a');
+    const late = holdNext(api);
+    const doubtful = failureOf(scene.commit(first, 'x'));
+    await late.met;
+    await first.close();
+    expect((await doubtful).code).toBe('PUBLISH_UNCERTAIN');
+    const second = await scene.producer(version, own);
+    await scene.commit(second, 'b', { sent: () => late.deliver() });
+    await scene.commit(second, 'c');
+    expect(await scene.keys()).toBe('abc');
+  },
+);
+
+test.each(ways)(
+  'while the markers of a transaction are not written, the next one waits (%s)',
+  async (_, version, own) => {
+    await using scene = await Scene.open();
+    const producer = await scene.producer(version, own);
+    await scene.commit(producer, 'a');
+    await scene.keys();
+    const asked = countRequests();
+    const markers = proxy.hold('WriteTxnMarkers');
+    await scene.commit(producer, 'b');
+    await markers.met;
+    const next = scene.commit(producer, 'c');
+    // The producer's own requests have version 1; brokers send each other a later one.
+    await vi.waitFor(() => expect(asked(24, 1)).toBeGreaterThan(3), { timeout: 10_000, interval: 5 });
+    markers.release();
+    await next;
+    expect(await scene.keys()).toBe('abc');
+  },
+);
+
+/** Holds the next request of a client; `deliver` resolves when the broker has answered it. */
+function holdNext(api: KafkaApi) {
+  const held = proxy.hold(api);
+  const answered = Promise.withResolvers<void>();
+  return {
+    met: held.met,
+    deliver(): Promise<void> {
+      onAnswer = answered.resolve;
+      held.release();
+      return answered.promise;
+    },
+  };
+}
+
 test('when the epochs of a producer id are used up, the next transaction has another producer id', async () => {
   await using scene = await Scene.open();
   // After a start the coordinator has no producer ids at hand: the first that needs one is told to come again.
@@ -321,6 +417,19 @@ test('a feature at level 0 blocks the transactional id, and the relay goes on wh
   await scene.commit(second, 'b');
   expect(second.transactionVersion).toBe(2);
   expect(await scene.keys()).toBe('ab');
+});
+
+test('in protocol 1 a takeover gets another producer id when the epochs are used up', async () => {
+  await using scene = await Scene.open();
+  await storeProducer(scene.transactionalId, 5_000_000n, 32_764);
+  for (const key of 'abc') {
+    const producer = await vi.waitFor(() => scene.producer('1'), { timeout: 20_000, interval: 100 });
+    await scene.commit(producer, key);
+  }
+  expect(await scene.keys()).toBe('abc');
+  const { text, producerId } = await scene.log();
+  expect(text).toBe('a@32765 commit@32765 b@32766 commit@32766 c@0 commit@0');
+  expect(producerId).not.toBe(5_000_000n);
 });
 
 /** Gives the coordinator a producer that has had many transactions: writes its state, and lets the coordinator read it. */
