@@ -193,7 +193,7 @@ class Take {
       const connect = await Connect.start(this.#world, note, {
         group: `connect-${this.#name}`,
         isExactlyOnce: this.#isExactlyOnce,
-        heapMb: 384,
+        jvm: ['-Xms384m', '-Xmx384m'],
         flushMs: 1_500,
       });
       await connect.create(this.#name, this.#connector());

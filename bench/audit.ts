@@ -5,12 +5,14 @@ import { Command, Option } from 'commander';
 import { integer } from '../harness/arguments.ts';
 import { relayEnv } from '../harness/relay-process.ts';
 import { logTail } from '../stack/run.ts';
+import { micros } from './cost.ts';
 import { Debezium } from './debezium/debezium.ts';
-import { micros, perSecond, usageOf } from './drain.ts';
+import { perSecond, usageOf } from './drain.ts';
 import { describeMachine, nowMs } from './machine.ts';
 import { untilWritten } from './reader.ts';
+import { debeziumTopicOf, topicOf } from './topics.ts';
 import { defaultRowBytes } from './workload.ts';
-import { BenchWorld, debeziumTopicOf, topicOf } from './world.ts';
+import { BenchWorld } from './world.ts';
 
 const help = `
 Starts Postgres, Kafka and a registry, lets the relay publish rows, and then runs \`outbox-relay audit --once\` twice: the

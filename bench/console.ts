@@ -15,8 +15,9 @@ import { relayEnv, settingsEnv } from '../harness/relay-process.ts';
 import { type Ear, TcpProxy } from '../harness/tcp-proxy.ts';
 import { brokenLimits, limits } from './console-limits.ts';
 import { cpuMs, peakMemoryMb, resetPeakMemory } from './machine.ts';
+import { topicOf } from './topics.ts';
 import { defaultRowBytes, eventType, payloadOf } from './workload.ts';
-import { BenchWorld, topicOf } from './world.ts';
+import { BenchWorld } from './world.ts';
 
 export type Cost = {
   /** Pages of a browser that show the screen Now. */

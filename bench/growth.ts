@@ -1,152 +1,125 @@
-/**
- * How the cost of an event and the memory of the relay grow with the backlog, the transactions, the partitions, the
- * rows.
- */
-import { type Drain, micros, perSecond } from './drain.ts';
-import { cpuMs, nowMs, peakMemoryMb, resetPeakMemory } from './machine.ts';
-import { readTopic, untilWritten } from './reader.ts';
+/** Measures how the cost of an event grows: each cell is one backlog that the relay and the tuned Debezium drain in turn. */
+import { settingsEnv } from '../harness/relay-process.ts';
+import type { Kafka as KafkaServers } from '../stack/kafka.ts';
+import { type Contender, relayContender } from './contender.ts';
+import { drain } from './drain.ts';
+import {
+  type Cell,
+  describe,
+  type Growing,
+  type Grown,
+  type Growth,
+  growing,
+  isMeasuredFor,
+} from './growth-cells.ts';
+import { settleDisks } from './machine.ts';
+import { untilWritten } from './reader.ts';
+import { orderOf } from './report.ts';
 import { defaultRowBytes } from './workload.ts';
-import { type BenchWorld, type Rows, topicOf } from './world.ts';
+import type { BenchWorld, Rows } from './world.ts';
 
-type Case = Rows & {
-  readonly partitions: number;
-  /** How many backlogs of this size, one after another: a single small one is too short for a clock of 10 ms. */
-  readonly times: number;
-};
-
-export type Growth = Case &
-  Pick<Drain, 'cpuMicrosPerEvent' | 'peakMemoryMb' | 'lost' | 'duplicates'> & {
-    /** From the moment the process may read to the last event. */
-    readonly eventsPerSecond: number;
-  };
-
-const usual: Case = {
-  events: 100_000,
-  times: 1,
+/** Warms the relay up in each cell, since each has a process of its own: the memory of one cell is not that of another. */
+const warmUpRows = (events: number): Rows => ({
+  events: Math.min(50_000, events),
   perTransaction: 5,
   rowBytes: defaultRowBytes,
-  partitions: 3,
+});
+
+export type GrowthOptions = {
+  readonly cells: readonly Cell[];
+  /** Whose code is compiled already: a JVM for each cell would be a cold one. The relay is always measured. */
+  readonly debezium: Contender | undefined;
+  readonly say: (line: string) => void;
+  /** Of a cell that cannot be measured; the others are. */
+  readonly onFailure: (failure: string) => void;
 };
-/** Warms a process up before it is measured. */
-const warmUp: Rows = { events: 50_000, perTransaction: 5, rowBytes: defaultRowBytes };
 
-/** One thing changes at a time. The rows of a case take at most about 200 MB. */
-export function growthCases(maxRows: number): Case[] {
-  const backlogs = [
-    { events: 10_000, times: 10 },
-    { events: 100_000, times: 2 },
-    { events: 1_000_000, times: 1 },
-    { events: 10_000_000, times: 1 },
-  ].filter(({ events }) => events <= maxRows);
-  const largest = Math.min(maxRows, 100_000);
-  return [
-    ...backlogs.map((backlog) => ({ ...usual, ...backlog })),
-    ...[1, 500, 100_000].map((perTransaction) => ({ ...usual, events: largest, perTransaction })),
-    ...[1, 10, 100].map((partitions) => ({ ...usual, events: largest, partitions })),
-    ...[100, 1_024].map((rowBytes) => ({ ...usual, events: largest, rowBytes })),
-    { ...usual, events: Math.min(maxRows, 20_000), rowBytes: 10_240 },
-  ];
-}
-
-/** Measures each case with a process of its own, after a warm-up. */
 export async function measureGrowth(
   world: BenchWorld,
-  maxRows: number,
-  onProgress: (line: string) => void,
+  { cells, debezium, say, onFailure }: GrowthOptions,
 ): Promise<Growth[]> {
   const measured: Growth[] = [];
-  for (const each of growthCases(maxRows)) {
-    onProgress(`growth: ${describe(each)}`);
-    const growth = await measureCase(world, each);
-    const { eventsPerSecond, cpuMicrosPerEvent, peakMemoryMb: memory, lost, duplicates } = growth;
-    onProgress(
-      `growth: ${eventsPerSecond} events/s, ${cpuMicrosPerEvent} µs, ${memory} MB, ${lost} lost, ${duplicates} duplicated`,
+  const names = growing.filter((name) => name === 'relay' || debezium !== undefined);
+  for (const [index, cell] of cells.entries()) {
+    say(`growth ${index + 1} of ${cells.length}: ${describe(cell)}`);
+    const order = orderOf(
+      names.filter((name) => isMeasuredFor(name, cell)),
+      index,
     );
-    measured.push(growth);
-    await world.database.query('truncate outbox.event'); // disks are finite, and no case needs the rows of another
+    const results: Partial<Record<Growing, Grown>> = {};
+    const failed = (what: string, error: unknown) =>
+      onFailure(`growth of ${what}, ${describe(cell)}: ${error instanceof Error ? error.message : error}`);
+    const env = settingsEnv({ PUBLISH_COMPRESSION: cell.compression });
+    const relay = relayContender(world, { env }, `outbox_growth_${index + 1}`);
+    const contenders = order.map((name) => (name === 'relay' ? relay : debezium!));
+    try {
+      const aggregateType = await written(world, relay, debezium, cell);
+      for (const [turn, name] of order.entries())
+        try {
+          const grown = await grow(world, contenders[turn]!, aggregateType, cell);
+          results[name] = grown;
+          const { eventsPerSecond, cost, peakMemoryMb, lost, duplicates } = grown;
+          say(
+            `growth: ${name} ${eventsPerSecond} events/s, ${cost.whole} µs, ${peakMemoryMb} MB, ${lost} lost, ${duplicates} duplicated`,
+          );
+        } catch (error) {
+          failed(name, error);
+          await contenders[turn]!.reset();
+        }
+    } catch (error) {
+      failed('all', error);
+      for (const contender of contenders) await contender.reset();
+    }
+    measured.push({ cell, results });
+    await relay.end();
+    await world.database.query('truncate outbox.event'); // disks are finite, and no cell needs the rows of another
   }
   return measured;
 }
 
-function describe({ events, times, perTransaction, rowBytes, partitions }: Case): string {
-  return `${times} × ${events} events of ${rowBytes} bytes in transactions of ${perTransaction}, ${partitions} partitions`;
+/** @returns the `aggregatetype` of the rows, behind which both slots begin */
+async function written(
+  world: BenchWorld,
+  relay: Contender,
+  debezium: Contender | undefined,
+  cell: Cell,
+): Promise<string> {
+  await warm(world, relay, warmUpRows(cell.events));
+  if (isMeasuredFor('debezium', cell)) await debezium?.prepare(cell);
+  const aggregateType = await world.newTopic(cell.partitions);
+  await world.write(aggregateType, cell);
+  return aggregateType;
 }
 
-async function measureCase(world: BenchWorld, wanted: Case): Promise<Growth> {
-  const { events, times, partitions } = wanted;
-  const warmUpType = await world.newTopic(usual.partitions);
-  await world.write(warmUpType, warmUp);
-  const relay = world.startRelay();
-  try {
-    const check = () => relay.assertRunning();
-    await untilWritten(world.kafka, topicOf(warmUpType), warmUp.events, check);
-    await resetPeakMemory(relay.pid);
-    const aggregateType = await world.newTopic(partitions);
-    const topic = topicOf(aggregateType);
-    let [cpu, wall] = [0, 0];
-    for (let time = 0; time < times; time += 1) {
-      // It is stopped while its backlog grows. After 10 s Postgres ends its connection, and it opens a new one.
-      relay.signal('SIGSTOP');
-      await world.write(aggregateType, wanted, { first: time * events });
-      const cpuBefore = await cpuMs(relay.pid);
-      const startMs = nowMs();
-      let [cpuAfter, endMs] = [cpuBefore, startMs];
-      relay.signal('SIGCONT');
-      await untilWritten(world.kafka, topic, (time + 1) * events, check, async () => {
-        [cpuAfter, endMs] = [await cpuMs(relay.pid), nowMs()];
-      });
-      cpu += cpuAfter - cpuBefore;
-      wall += endMs - startMs;
-    }
-    const memory = await peakMemoryMb(relay.pid);
-    await relay.stop();
-    const total = events * times;
-    const content = await readTopic(world.kafka, topic, total);
-    return {
-      ...wanted,
-      eventsPerSecond: perSecond(total, wall),
-      cpuMicrosPerEvent: micros(cpu, total),
-      peakMemoryMb: memory,
-      lost: content.missing,
-      duplicates: content.duplicates + content.unknown,
-    };
-  } finally {
-    relay.signal('SIGCONT');
-    await relay.stop();
-  }
+async function grow(
+  world: BenchWorld,
+  contender: Contender,
+  aggregateType: string,
+  cell: Cell,
+): Promise<Grown> {
+  await settleDisks();
+  const found = await drain(world, contender, aggregateType, cell);
+  const isCompared = cell.dimension === 'compression' || cell.dimension === 'usual';
+  const bytes = isCompared ? await topicBytes(world.stack.kafka, contender.topicOf(aggregateType)) : null;
+  return { ...found, bytesPerEvent: bytes === null ? null : Math.round(bytes / cell.events) };
 }
 
-export const growthTargets = { peakMemoryMb: 250, costSpreadPercent: 10 } as const;
-
-export type GrowthVerdict = {
-  readonly peakMemoryMb: number;
-  readonly memoryHolds: boolean;
-  /** How much more an event of the most expensive backlog costs than one of the smallest, in percent. */
-  readonly costSpreadPercent: number;
-  readonly costHolds: boolean;
-};
-
-/** Whether memory stays bounded in every case, and whether an event costs the same in every backlog. */
-export function judgeGrowth(growth: readonly Growth[]): GrowthVerdict | undefined {
-  const costs = growth
-    .filter((one) => isBacklog(one))
-    .sort((a, b) => a.events - b.events)
-    .map(({ cpuMicrosPerEvent }) => cpuMicrosPerEvent ?? Number.NaN);
-  const smallest = costs[0];
-  if (smallest === undefined) return undefined;
-  const memory = Math.max(...growth.map(({ peakMemoryMb: mb }) => mb ?? Number.NaN));
-  const costSpreadPercent = Math.round((Math.max(...costs) / smallest - 1) * 100);
-  return {
-    peakMemoryMb: memory,
-    memoryHolds: memory <= growthTargets.peakMemoryMb,
-    costSpreadPercent,
-    costHolds: costSpreadPercent <= growthTargets.costSpreadPercent,
-  };
+async function warm(world: BenchWorld, contender: Contender, rows: Rows): Promise<void> {
+  const aggregateType = await world.newTopic(3);
+  await contender.prepare();
+  await world.write(aggregateType, rows);
+  await contender.resume();
+  const check = () => contender.check();
+  await untilWritten(world.kafka, contender.topicOf(aggregateType), rows.events, check);
+  await contender.pause();
 }
 
-function isBacklog(one: Growth): boolean {
-  const { perTransaction, rowBytes, partitions } = one;
-  return (
-    perTransaction === usual.perTransaction && rowBytes === usual.rowBytes && partitions === usual.partitions
-  );
+/** As the broker keeps it, batches and markers; null where the broker is not ours. */
+async function topicBytes(kafka: KafkaServers | undefined, topic: string): Promise<number | null> {
+  if (kafka === undefined) return null;
+  const args = ['--bootstrap-server', kafka.brokers[0]!, '--describe', '--topic-list', topic];
+  const { stdout } = await kafka.tool('org.apache.kafka.tools.LogDirsCommand', args);
+  const sizes = [...stdout.matchAll(/"size":(\d+)/g)].map(([, size]) => Number(size));
+  if (sizes.length === 0) throw new Error(`the broker does not tell the size of ${topic}: ${stdout}`);
+  return sizes.reduce((sum, size) => sum + size, 0);
 }

@@ -28,8 +28,9 @@ import {
 } from './live.ts';
 import { describeMachine, nowMs } from './machine.ts';
 import type { SlotLiveReaderInput } from './slot-live-reader.ts';
+import { topicOf } from './topics.ts';
 import { defaultRowBytes } from './workload.ts';
-import { BenchWorld, topicOf } from './world.ts';
+import { BenchWorld } from './world.ts';
 
 const help = `
 Starts Postgres, Kafka and a registry with production settings. Exit codes: 0 measured, nothing lost or doubled; 1 otherwise.`;

@@ -57,16 +57,37 @@ export async function untilWritten(
   });
 }
 
-/** Reads a topic to the end it has now. @throws when it cannot within a minute without progress */
-export async function readTopic(kafka: Kafka, topic: string, events: number): Promise<TopicContent> {
+/** What a value is: framed Avro, or the text of a JSON object. */
+export type Form = 'avro' | 'json';
+
+/** A value of the other form would be the figure of another contender. */
+export function hasForm(value: Uint8Array | null, form: Form): boolean {
+  // A zero byte, the four of the schema's id, and at least one of the record.
+  return form === 'avro'
+    ? value?.[0] === 0 && value.length > 5
+    : value?.[0] === 0x7b && value.at(-1) === 0x7d;
+}
+
+/**
+ * Reads a topic to the end it has now. @throws when it cannot within a minute without progress, and where a value has
+ * another form than the one given
+ */
+export async function readTopic(
+  kafka: Kafka,
+  topic: string,
+  events: number,
+  form?: Form,
+): Promise<TopicContent> {
   const offsets = await withAdmin(kafka, (admin) => admin.fetchTopicOffsets(topic));
   const ends = offsets.map(({ partition, high }) => ({ topic, partition, end: BigInt(high) }));
   const times = new Uint8Array(events);
+  let misformed = 0;
   const found = { duplicates: 0, unknown: 0, firstMs: Number.POSITIVE_INFINITY, lastMs: 0 };
   const reader = new TopicReader({
     kafka,
     topics: [topic],
-    onRecord: (_topic, _partition, { headers, timestamp }) => {
+    onRecord: (_topic, _partition, { headers, timestamp, value }) => {
+      if (form !== undefined && !hasForm(value, form)) misformed += 1;
       const number = numberOf(String(headers?.id));
       const before = times[number];
       if (before === undefined) found.unknown += 1;
@@ -83,6 +104,7 @@ export async function readTopic(kafka: Kafka, topic: string, events: number): Pr
   } finally {
     await reader.stop();
   }
+  if (misformed > 0) throw new Error(`${misformed} values in ${topic} are not ${form}`);
   const missing = times.reduce((sum, one) => sum + (one === 0 ? 1 : 0), 0);
   return { ...found, missing };
 }

@@ -4,12 +4,13 @@ import { access, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { logTail } from '../stack/run.ts';
-import { type Drain, micros, perSecond, usageOf } from './drain.ts';
+import { CostMeter, micros } from './cost.ts';
+import { type Drain, perSecond, usageOf } from './drain.ts';
 import { nowMs } from './machine.ts';
 import type { BenchWorld, Rows } from './world.ts';
 
 const execFileAsync = promisify(execFile);
-const limitSlot = 'bench_limit';
+export const limitSlot = 'bench_limit';
 const ownReader = path.join(import.meta.dirname, 'slot-reader.ts');
 
 export type SlotReader = {
@@ -34,7 +35,9 @@ export async function drainSlot(
   const startMs = nowMs();
   const server = world.run.start({ name: 'slot-reader', command: reader.command, args });
   let activeMs = 0;
+  const meter = await CostMeter.of(world, { pid: null, slot: limitSlot });
   const { cpu, memory } = await usageOf(server, async () => {
+    await meter.sample();
     if (activeMs === 0 && (await world.isSlotActive(limitSlot))) activeMs = nowMs();
   });
   const endMs = nowMs();
@@ -44,9 +47,7 @@ export async function drainSlot(
   return {
     events,
     eventsPerSecond: perSecond(events, endMs - (activeMs || startMs)),
-    eventsPerSecondFromStart: perSecond(events, endMs - startMs),
-    cpuMicrosPerEvent: micros(cpu, events),
-    cpuMicrosPerEventFromStart: micros(cpu, events),
+    cost: { ...meter.costOf(events), own: micros(cpu, events), broker: null },
     peakMemoryMb: memory,
     lost: 0,
     duplicates: 0,

@@ -14,7 +14,8 @@ import { settingsEnv } from '../harness/relay-process.ts';
 import { compressionNames } from '../relay/config/compression-names.ts';
 // So that the reader of the topics knows every codec.
 import '../relay/connect/compression/codecs.ts';
-import { type Drain, drainRelay } from './drain.ts';
+import { relayContender } from './contender.ts';
+import { type Drain, drain } from './drain.ts';
 import { settleDisks } from './machine.ts';
 import { compileRelay } from './package.ts';
 import { defaultRowBytes } from './workload.ts';
@@ -82,14 +83,16 @@ for (let round = 0; round <= options.rounds; round++)
     const aggregateType = await world.newTopic(3);
     await world.write(aggregateType, rows, { headers: variant.headers });
     await settleDisks();
-    const drain = await drainRelay(world, aggregateType, rows, variant);
-    if (drain.lost + drain.duplicates > 0) throw new Error(`${variant.name}: not exactly once`);
-    say(`round ${round}: ${variant.name}: ${drain.cpuMicrosPerEvent} µs, ${drain.eventsPerSecond} events/s`);
-    if (round > 0) drains.get(variant.name)!.push(drain);
+    const contender = relayContender(world, variant);
+    const found = await drain(world, contender, aggregateType, rows);
+    await contender.reset();
+    if (found.lost + found.duplicates > 0) throw new Error(`${variant.name}: not exactly once`);
+    say(`round ${round}: ${variant.name}: ${found.cost.own} µs, ${found.eventsPerSecond} events/s`);
+    if (round > 0) drains.get(variant.name)!.push(found);
   }
 
 const medianOf = (name: string, pick: (drain: Drain) => number) => median(drains.get(name)!.map(pick));
-const cpu = (name: string) => medianOf(name, ({ cpuMicrosPerEvent }) => cpuMicrosPerEvent ?? Number.NaN);
+const cpu = (name: string) => medianOf(name, ({ cost }) => cost.own ?? Number.NaN);
 const reference = variants[0]!.name;
 console.log('variant      CPU µs/event  ratio  events/s   (median of rounds)');
 for (const { name } of variants)

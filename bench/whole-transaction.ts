@@ -12,8 +12,9 @@ import type { RelayProcess } from '../harness/relay-process.ts';
 import { TopicReader } from '../harness/topic-reader.ts';
 import { describeMachine, peakMemoryMb } from './machine.ts';
 import { readTopic } from './reader.ts';
+import { topicOf } from './topics.ts';
 import { defaultRowBytes } from './workload.ts';
-import { BenchWorld, topicOf } from './world.ts';
+import { BenchWorld } from './world.ts';
 
 const help = `
 Starts Postgres, Kafka and a registry. Exit codes: 0 all or nothing at each moment, every event once, and the memory below

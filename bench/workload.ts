@@ -1,5 +1,7 @@
 /** The rows that are measured: an order event whose JSON has 275 bytes, or another size, and its Avro schema. */
 
+import { Random } from '../harness/random.ts';
+
 export const eventType = 'bench.OrderPlaced';
 
 export const eventSchema = {
@@ -47,4 +49,35 @@ export function payloadOf(rowBytes: number): string {
   const fields = JSON.stringify(usual).length <= rowBytes ? usual : small;
   const bare = JSON.stringify(fields).length;
   return JSON.stringify({ ...fields, note: 'n'.repeat(Math.max(0, rowBytes - bare)) });
+}
+
+const vocabulary =
+  'please leave the parcel with neighbour on second floor and ring twice before noon as a gift invoice paper thank you order was packed in our warehouse by hand return within thirty days if anything is missing or damaged contact support quoting number above delivery between nine five except holidays'.split(
+    ' ',
+  );
+
+/**
+ * SQL for the payload of row n: of the size of `payloadOf`, with an id of its own and other words in its note. The same
+ * row again and again would compress to next to nothing, which no order does.
+ */
+export function payloadSql(rowBytes: number): { readonly words: string; readonly expression: string } {
+  const { orderId, note } = JSON.parse(payloadOf(rowBytes)) as { orderId: string; note: string };
+  const [before, after] = payloadOf(rowBytes).split(`"note":"${note}"`) as [string, string];
+  const words = wordsOf(note.length + differentNotes);
+  const own = `'${before}"note":"' || substr(words, 1 + (n::bigint * 7919 % ${differentNotes})::int, ${note.length}) || '"${after}'`;
+  return {
+    words,
+    expression: orderId === '' ? own : `replace(${own}, '${orderId}', md5('order-' || n)::uuid::text)`,
+  };
+}
+
+/** A prime, so that with steps of another prime no two of so many rows in a row have the same note. */
+const differentNotes = 8_191;
+
+/** So many characters of words in no order, the same in every run. */
+function wordsOf(length: number): string {
+  const random = new Random(1);
+  let text = '';
+  while (text.length < length) text += `${vocabulary[Math.floor(random.fraction() * vocabulary.length)]} `;
+  return text.slice(0, length);
 }

@@ -10,7 +10,8 @@ import { migrate } from '../relay/operations/migrate/migrate.ts';
 import { openRun, type Run } from '../stack/run.ts';
 import { type Stack, startStack } from '../stack/stack.ts';
 import { compileRelay } from './package.ts';
-import { eventSchema, eventType, idPrefix, payloadOf } from './workload.ts';
+import { debeziumTopicOf, topicOf } from './topics.ts';
+import { eventSchema, eventType, idPrefix, payloadSql } from './workload.ts';
 
 export type Rows = {
   readonly events: number;
@@ -29,6 +30,8 @@ export class BenchWorld implements AsyncDisposable {
   readonly kafka: Kafka;
   /** Folder of the relay of this checkout. */
   readonly #relay: string;
+  /** Each new topic is made under each of them: one for each contender that publishes in this world. */
+  readonly topicPrefixes = new Set([topicOf(''), debeziumTopicOf('')]);
   #topics = 0;
 
   static async start(onProgress: (line: string) => void): Promise<BenchWorld> {
@@ -55,7 +58,7 @@ export class BenchWorld implements AsyncDisposable {
   }
 
   /**
-   * Creates a topic with its schema, and a topic for Debezium. The broker stamps each batch when it appends it, so the
+   * Creates a topic with its schema, and one for each other contender. The broker stamps each batch when it appends it, so the
    * time from the first event to the last needs no reader during the measurement.
    * @returns the `aggregatetype` whose events go there
    */
@@ -66,8 +69,8 @@ export class BenchWorld implements AsyncDisposable {
     const configEntries = [{ name: 'message.timestamp.type', value: 'LogAppendTime' }];
     await createTopics(
       this.kafka,
-      [topic, debeziumTopicOf(aggregateType)].map((each) => ({
-        topic: each,
+      [...this.topicPrefixes].map((prefix) => ({
+        topic: prefix + aggregateType,
         numPartitions: partitions,
         configEntries,
       })),
@@ -88,12 +91,14 @@ export class BenchWorld implements AsyncDisposable {
   ): Promise<string> {
     // Commits are not flushed one by one, to be quick: nothing is measured yet.
     await this.database.query('set synchronous_commit = off');
+    const payload = payloadSql(rowBytes);
     await this.database.query(`do $$
+      declare words text := '${payload.words}';
       begin
         for batch_start in ${first}..${first + events - 1} by ${perTransaction} loop
           insert into outbox.event (id, aggregatetype, aggregateid, type, payload, headers)
           select ('${idPrefix}' || lpad(to_hex(n), 12, '0'))::uuid, '${aggregateType}', 'key-' || n % 1000,
-                 '${eventType}', '${payloadOf(rowBytes)}', (${headers})::jsonb
+                 '${eventType}', (${payload.expression})::json, (${headers})::jsonb
             from generate_series(batch_start, least(batch_start + ${perTransaction}, ${first + events}) - 1) n;
           commit;
         end loop;
@@ -124,11 +129,39 @@ export class BenchWorld implements AsyncDisposable {
   }
 
   async isSlotActive(slot: string): Promise<boolean> {
-    const { rows } = await this.database.query<{ active: boolean }>(
-      'select active from pg_replication_slots where slot_name = $1',
+    return (await this.walsenderOf(slot)) !== null;
+  }
+
+  /** The process of Postgres that serves the slot now. */
+  async walsenderOf(slot: string): Promise<number | null> {
+    const { rows } = await this.database.query<{ pid: number | null }>(
+      'select active_pid as pid from pg_replication_slots where slot_name = $1',
       [slot],
     );
-    return rows[0]?.active === true;
+    return rows[0]?.pid ?? null;
+  }
+
+  /** Ends the connection that reads the slot, if there is one. */
+  async endWalsender(slot: string): Promise<void> {
+    const sql =
+      'select pg_terminate_backend(active_pid, 10000) from pg_replication_slots where slot_name = $1';
+    await this.database.query(sql, [slot]);
+  }
+
+  /** If it exists. */
+  async dropSlot(slot: string): Promise<void> {
+    await this.endWalsender(slot);
+    const sql = 'select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1';
+    await this.database.query(sql, [slot]);
+  }
+
+  /** Whether the reader of a slot has confirmed everything before the position. */
+  async isConfirmed(slot: string, position: string): Promise<boolean> {
+    const { rows } = await this.database.query<{ done: boolean }>(
+      'select confirmed_flush_lsn >= $2::pg_lsn as done from pg_replication_slots where slot_name = $1',
+      [slot, position],
+    );
+    return rows[0]?.done === true;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -137,8 +170,3 @@ export class BenchWorld implements AsyncDisposable {
     await this.stack.stop();
   }
 }
-
-export const topicOf = (aggregateType: string): string => `outbox.event.${aggregateType}`;
-
-/** Where Debezium publishes the same rows. */
-export const debeziumTopicOf = (aggregateType: string): string => `debezium.${aggregateType}`;

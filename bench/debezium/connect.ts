@@ -17,6 +17,15 @@ const jars: Fetch = {
   versions: { KAFKA_VERSION: 'kafka.version', DEBEZIUM_VERSION: 'debezium.version' },
 };
 
+/** Apart, since only one of the variants needs it. */
+const avroConverter: Fetch = {
+  pomFile: path.join(import.meta.dirname, 'avro-pom.xml'),
+  name: 'debezium-avro',
+  what: "Apicurio's Avro converter",
+  expectedMegabytes: 40 + 9,
+  versions: {},
+};
+
 export function debeziumVersion(): Promise<string> {
   return versionOf(jars, 'debezium.version');
 }
@@ -30,16 +39,12 @@ export type WorkerOptions = {
   /** Of the group of workers, whose connectors start again with the next worker. */
   readonly group: string;
   readonly isExactlyOnce: boolean;
-  readonly heapMb: number;
+  /** Of the JVM: its heap. */
+  readonly jvm: readonly string[];
   /** How often a connector stores how far it is, and confirms that to Postgres. */
   readonly flushMs: number;
-};
-
-const benchWorker: WorkerOptions = {
-  group: 'bench-connect',
-  isExactlyOnce: true,
-  heapMb: 1_024,
-  flushMs: 60_000,
+  /** Whether it also loads the converter to Avro. */
+  readonly writesAvro?: boolean;
 };
 
 export class Connect {
@@ -47,27 +52,21 @@ export class Connect {
   readonly #url: string;
 
   /** @throws where Java or Maven are missing, or the worker does not come up */
-  static async start(
-    world: BenchWorld,
-    onProgress: Progress,
-    options: WorkerOptions = benchWorker,
-  ): Promise<Connect> {
+  static async start(world: BenchWorld, onProgress: Progress, options: WorkerOptions): Promise<Connect> {
     const missing = await missingJava();
     if (missing !== undefined) throw new Error(`Debezium cannot run: ${missing}`);
     const folder = await fetched(jars, onProgress);
+    const plugins = [folder, ...(options.writesAvro ? [await fetched(avroConverter, onProgress)] : [])];
     const url = `http://127.0.0.1:${await freePort()}`;
     const config = path.join(world.run.dir, `${options.group}.properties`);
-    await writeFile(config, properties(workerConfig(world, folder, url, options)));
+    await writeFile(config, properties(workerConfig(world, plugins, url, options)));
     onProgress('starting Kafka Connect with Debezium');
     const server = world.run.start({
       name: options.group,
       command: javaCommand(),
       args: [
-        ...[
-          `-Xms${options.heapMb}m`,
-          `-Xmx${options.heapMb}m`,
-          '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
-        ],
+        ...options.jvm,
+        '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
         ...['-cp', path.join(folder, 'connect', '*')],
         ...['org.apache.kafka.connect.cli.ConnectDistributed', config],
       ],
@@ -84,6 +83,10 @@ export class Connect {
 
   get pid(): number {
     return this.#server.pid;
+  }
+
+  get isRunning(): boolean {
+    return this.#server.running;
   }
 
   /** As a crash of its machine would. */
@@ -149,7 +152,7 @@ export class Connect {
 
 function workerConfig(
   { stack }: BenchWorld,
-  folder: string,
+  folders: readonly string[],
   url: string,
   { group, isExactlyOnce, flushMs }: WorkerOptions,
 ): ConnectorConfig {
@@ -169,7 +172,7 @@ function workerConfig(
     'key.converter': 'org.apache.kafka.connect.storage.StringConverter',
     'value.converter': 'org.apache.kafka.connect.storage.StringConverter',
     'header.converter': 'org.apache.kafka.connect.storage.StringConverter',
-    'plugin.path': path.join(folder, 'plugins'),
+    'plugin.path': folders.map((folder) => path.join(folder, 'plugins')).join(','),
     'plugin.discovery': 'hybrid_warn',
     listeners: url,
     'scheduled.rebalance.max.delay.ms': 0,

@@ -53,7 +53,7 @@ test('the sample of check in the guide has every check, in order, and their numb
 
 test('the README has its figures from the benchmark page', () => {
   const [, comparison] = /## Beside Debezium\n(.*?)\n## /s.exec(textOf('README.md'))!;
-  const figures = comparison!.match(/\b[\d,]{4,}\b|\b[\d.]+(?= ms\b)/g)!;
+  const figures = comparison!.match(/\b[\d,]{4,}\b|\b[\d.]+(?= (?:ms|µs)\b)/g)!;
   expect(figures.length).toBeGreaterThan(4);
   for (const figure of figures) expect(textOf('docs/evidence/benchmark.md')).toContain(` ${figure} `);
 });
