@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { serve } from '@hono/node-server';
 import type { Logger } from 'pino';
 import type { Config, Provenance } from '../../relay/config/config.ts';
-import { asRelayError, RelayError } from '../../relay/errors.ts';
+import { asRelayError } from '../../relay/errors.ts';
+import { listenFailure } from '../../relay/observe/listen-failure.ts';
 import { readOperatorRights } from '../../relay/operations/operator-rights.ts';
 import { keepPool } from '../../relay/operations/with-pool.ts';
 import { createAccess } from './api/session.ts';
@@ -73,10 +74,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     await once(server, 'listening');
   } catch (cause) {
     await close();
-    const { code } = cause as NodeJS.ErrnoException;
-    const why =
-      code === 'EADDRINUSE' ? 'is in use by another process' : `cannot be listened on (${code ?? 'unknown'})`;
-    throw new RelayError('CONFIG_INVALID', `console.port ${why}: ${host}:${port}`, { cause });
+    throw listenFailure({ portKey: 'console.port', hostKey: 'console.host', host, port }, cause);
   }
   const { address, port: taken, family } = server.address() as AddressInfo;
   if (!isLoopback(address))

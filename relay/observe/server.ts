@@ -4,13 +4,18 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo, isIPv6 } from 'node:net';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/config.ts';
-import { RelayError } from '../errors.ts';
+import { type Listener as ListenerSettings, listenFailure } from './listen-failure.ts';
 
 export type HttpServer = {
   readonly address: string;
   /** The real one, where the configuration asks for any free one. */
   readonly port: number;
   close(): Promise<void>;
+};
+
+export type Listening = Config['http'] & {
+  /** The setting that has the port. */
+  readonly portKey?: ListenerSettings['portKey'];
 };
 
 /** What the probes answer. */
@@ -24,7 +29,7 @@ const requestTimeoutMs = 5_000;
 const keepAliveTimeoutMs = 5_000;
 
 /** @throws RelayError CONFIG_INVALID when the address cannot be used. */
-export async function startHttpServer(http: Config['http'], observed: Observed): Promise<HttpServer> {
+export async function startHttpServer(http: Listening, observed: Observed): Promise<HttpServer> {
   const server = createServer(
     {
       headersTimeout: requestTimeoutMs,
@@ -49,19 +54,12 @@ export function announcedAddress(
   return isIPv6(announce) ? `[${announce}]:${port}` : `${announce}:${port}`;
 }
 
-async function listen(server: Server, { host, port }: Config['http']): Promise<void> {
+async function listen(server: Server, { host, port, portKey = 'http.port' }: Listening): Promise<void> {
   server.listen(port, host);
   try {
     await once(server, 'listening');
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const [key, why] =
-      code === 'EADDRINUSE'
-        ? ['http.port', 'is in use by another process']
-        : code === 'EACCES'
-          ? ['http.port', 'may not be opened by this user']
-          : ['http.host', `cannot be listened on (${code ?? 'unknown'})`];
-    throw new RelayError('CONFIG_INVALID', `${key} ${why}: ${host}:${port}`, { cause });
+    throw listenFailure({ portKey, hostKey: 'http.host', host, port }, cause);
   }
 }
 

@@ -55,7 +55,7 @@ export async function auditContinuously(
   const metrics = createMetrics({ slot: config.slot.name });
   let failure: RelayError | undefined;
   const server = await startHttpServer(
-    { host: config.http.host, port: config.audit.httpPort },
+    { host: config.http.host, port: config.audit.httpPort, portKey: 'audit.httpPort' },
     {
       registry: metrics.registry,
       health: {

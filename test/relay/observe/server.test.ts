@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { settings } from '../../../relay/config/config.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { Health } from '../../../relay/observe/health.ts';
+import { listenFailure } from '../../../relay/observe/listen-failure.ts';
 import { createMetrics } from '../../../relay/observe/metrics.ts';
 import { announcedAddress, type HttpServer, startHttpServer } from '../../../relay/observe/server.ts';
 
@@ -62,8 +64,26 @@ test('a port in use is a fault of the configuration that names the key', async (
   const second = startHttpServer({ ...loopback, port: server.port }, { health, registry });
   await expect(second).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
-    message: expect.stringContaining('http.port'),
+    message: expect.stringMatching(
+      /^http\.port is in use .*; set http\.port \(OUTBOX_RELAY_HTTP_PORT\) to another port, or to 0/,
+    ),
   });
+});
+
+test('every listener names its own setting and variable, as the reference has them', () => {
+  const listeners = [
+    ['http.port', 'http.host'],
+    ['audit.httpPort', 'http.host'],
+    ['console.port', 'console.host'],
+  ] as const;
+  const variableOf = new Map(settings.map(({ path, env }) => [path.join('.'), env]));
+  for (const [portKey, hostKey] of listeners) {
+    const failed = (code: string) =>
+      listenFailure({ portKey, hostKey, host: '127.0.0.1', port: 1 }, { code }).message;
+    for (const code of ['EADDRINUSE', 'EACCES'])
+      expect(failed(code)).toContain(`set ${portKey} (${variableOf.get(portKey)})`);
+    expect(failed('EADDRNOTAVAIL')).toContain(hostKey);
+  }
 });
 
 test('closing does not wait for a connection that is kept open', async () => {
