@@ -11,6 +11,10 @@ export function notesOf(
   kafka: Pick<KafkaPart, 'failure' | 'looked' | 'unread' | 'absent'>,
 ): string[] {
   const notes: string[] = [];
+  if (by.kind === 'id')
+    notes.push(
+      `${by.id} was looked for as the id of an event. If it is a key (aggregateid), look for it by key: outbox-relay find --key.`,
+    );
   const isNarrowed = since !== null || until !== null;
   if (missing.rows !== null) notes.push('The outbox table could not be read, so its rows are not known.');
   else if (by.kind !== 'position')
