@@ -44,6 +44,8 @@ export type WalOutlook = WalRates & {
   readonly maxWalBytes: number;
   /** Average since the last checkpoint began; for where no relay has taken samples. */
   readonly sinceCheckpoint: number | undefined;
+  /** How long ago that was, in seconds. */
+  readonly checkpointAgeSeconds?: number | undefined;
   /** Bytes of all files in pg_wal; undefined if the role may not list them. */
   readonly directoryBytes: number | undefined;
   /** The setting slot.walDiskBytes. */
@@ -54,12 +56,13 @@ export type WalOutlook = WalRates & {
 /** Also where no relay runs, or ever did. @throws RelayError POSTGRES_*, OUTBOX_TABLE_INVALID */
 export async function readWalOutlook(pool: pg.Pool, config: Config): Promise<WalOutlook> {
   const [settings] = await query(pool, readWalSettings);
-  const { limitMib, maxWalMib, sinceCheckpoint, keepsCommitTimes } = settings!;
+  const { limitMib, maxWalMib, sinceCheckpoint, checkpointAgeSeconds, keepsCommitTimes } = settings!;
   return {
     ...walRates(await readSamples(pool)),
     limitBytes: limitMib < 0 ? null : limitMib * MiB,
     maxWalBytes: maxWalMib * MiB,
     sinceCheckpoint: sinceCheckpoint ?? undefined,
+    checkpointAgeSeconds: checkpointAgeSeconds ?? undefined,
     directoryBytes: await readWalDirectory(pool),
     diskBytes: config.slot.walDiskBytes,
     keepsCommitTimes,
@@ -82,6 +85,7 @@ const readWalSettings = statement<{
   limitMib: number;
   maxWalMib: number;
   sinceCheckpoint: number | null;
+  checkpointAgeSeconds: number | null;
   keepsCommitTimes: boolean;
 }>(
   'operations.read_wal_settings',
@@ -93,7 +97,8 @@ const readWalSettings = statement<{
           case when not pg_is_in_recovery() and clock_timestamp() >= checkpoint_time + interval '1 min' then
             (pg_wal_lsn_diff(pg_current_wal_lsn(), redo_lsn)
               / nullif(extract(epoch from clock_timestamp() - checkpoint_time), 0))::float8
-          end as "sinceCheckpoint"
+          end as "sinceCheckpoint",
+          extract(epoch from clock_timestamp() - checkpoint_time)::float8 as "checkpointAgeSeconds"
      from pg_control_checkpoint()`,
 );
 

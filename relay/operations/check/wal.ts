@@ -72,6 +72,10 @@ function describeHours(hours: number): string {
   return hours < 72 ? `${Math.floor(hours)} h` : `${Math.floor(hours / 24)} d`;
 }
 
+function describeAge(seconds: number): string {
+  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`;
+}
+
 function untilDisk(outlook: WalOutlook): string {
   const { diskBytes, directoryBytes } = outlook;
   if (diskBytes === undefined) return ' (when, Postgres cannot tell: set slot.walDiskBytes)';
@@ -92,11 +96,12 @@ function proposal(outlook: WalOutlook): string {
 function describeRate(outlook: WalOutlook): string {
   const rate = planningRate(outlook);
   if (rate === undefined) return 'the rate of WAL is not known yet';
-  const when =
-    outlook.busiestHour !== undefined
-      ? 'in the busiest hour of the last day'
-      : outlook.last5Min !== undefined
-        ? 'in the last minutes'
-        : 'since the last checkpoint';
-  return `WAL was written at ${describeBytes(Math.round(rate * 3_600))} per hour ${when}`;
+  const perHour = `${describeBytes(Math.round(rate * 3_600))} of WAL an hour`;
+  const whole = 'the whole server, not the outbox alone, writes';
+  if (outlook.busiestHour !== undefined)
+    return `${whole} up to ${perHour}, measured by relays in the busiest hour of the last day`;
+  if (outlook.last5Min !== undefined) return `${whole} ${perHour}, measured by relays over the last 5 min`;
+  const { checkpointAgeSeconds: age } = outlook;
+  if (age === undefined) return `${whole} ${perHour}, measured since the last checkpoint began`;
+  return `${whole} ${perHour}: ${describeBytes(Math.round(rate * age))} in the ${describeAge(age)} since its last checkpoint began`;
 }

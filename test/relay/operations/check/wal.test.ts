@@ -27,7 +27,7 @@ describe('without a limit', () => {
     const verdict = judgeWal(outlook({ busiestHour: perHour(2 * GiB), last5Min: 1, lastHour: 1 }), stop);
     expect(verdict.status).toBe('warn');
     expect(verdict.message).toContain(
-      'WAL was written at 2.0 GiB per hour in the busiest hour of the last day',
+      'the whole server, not the outbox alone, writes up to 2.0 GiB of WAL an hour, measured by relays in the busiest hour of the last day',
     );
     expect(verdict.message).toContain('set slot.walDiskBytes');
     expect(verdict.fix).toContain("ALTER SYSTEM SET max_slot_wal_keep_size = '48GB', 24 h at that rate");
@@ -57,7 +57,12 @@ describe('with a limit', () => {
     const verdict = judgeWal(outlook(limited), stop);
     expect(verdict).toMatchObject({ status: 'warn', fix: expect.stringContaining("'48GB'") });
     expect(verdict.message).toContain('holds an outage of 2 h');
-    expect(verdict.message).toContain('since the last checkpoint');
+    expect(verdict.message).toContain('2.0 GiB of WAL an hour, measured since the last checkpoint began');
+    const aged = judgeWal(outlook({ ...limited, checkpointAgeSeconds: 180 }), stop);
+    // 2 GiB an hour, for 3 minutes.
+    expect(aged.message).toContain(
+      '2.0 GiB of WAL an hour: 102.4 MiB in the 3 min since its last checkpoint began',
+    );
     expect(judgeWal(outlook({ ...limited, limitBytes: 10 * GiB }), stop).status).toBe('ok');
   });
 
