@@ -11,6 +11,7 @@ import { eventOf, faultOf, type Project } from '../operations/init/project.ts';
 import { type Call, define } from './command.ts';
 import { formatTable } from './format.ts';
 import type { Load } from './load.ts';
+import { MaskedTerminal, masked } from './masked-terminal.ts';
 
 type InitOptions = {
   yes?: boolean;
@@ -29,7 +30,7 @@ type InitOptions = {
 
 const help = `
 Writes relay.yaml, the schema of a first event, a consumer that prints events, compose.yaml with servers to try it with, a
-job for GitHub Actions that checks schemas, and values for the Helm chart. Asks for what no option gives; --yes takes the defaults instead, which are
+job for GitHub Actions that checks schemas, and values for the Helm chart. Asks for what no option gives, and shows no password while it is typed; --yes takes the defaults instead, which are
 the addresses of compose.yaml. A file that exists stays as it is: without --force nothing is written then. Connects to no
 server. A password is not written, but that of compose.yaml: relay.yaml then refers to DATABASE_URL.
 
@@ -80,9 +81,19 @@ async function run({ options }: Call<InitOptions>) {
   };
 }
 
+/** An address without its password. */
+function shownAddress(address: string): string {
+  if (!keepsSecret(address)) return address;
+  return masked(address).replace(/\*+/g, '***');
+}
+
 /** In the order of the questions. A later default may follow from an earlier answer. */
 async function answers(given: InitOptions): Promise<Project> {
-  const asking = given.yes ? undefined : createInterface({ input: process.stdin, output: process.stdout });
+  const terminal = new MaskedTerminal(process.stdout);
+  const asking = given.yes
+    ? undefined
+    : createInterface({ input: process.stdin, output: terminal, terminal: true });
+  if (asking !== undefined) terminal.show(asking);
   /** An answer that is wrong is asked for again; an option is not. */
   const ask = async <Key extends keyof Project>(
     key: Key,
@@ -94,7 +105,12 @@ async function answers(given: InitOptions): Promise<Project> {
     for (;;) {
       const answer = read((await asking.question(`${question} (${fallback}): `)).trim() || fallback);
       const fault = faultOf(key, answer);
-      if (fault === undefined) return answer;
+      if (fault === undefined) {
+        // A port looked like a password while it was typed.
+        if (masked(String(answer)) !== String(answer))
+          process.stdout.write(`  ${shownAddress(String(answer))}\n`);
+        return answer;
+      }
       process.stdout.write(`  ${fault}\n`);
     }
   };
@@ -156,7 +172,11 @@ function lookCommands(project: Project): string[] {
   const psql = isLocal(project)
     ? 'docker compose exec postgres psql --username postgres app'
     : `psql ${keepsSecret(project.databaseUrl) ? '"$DATABASE_URL"' : quoted(project.databaseUrl)}`;
+  const wait = 'npx outbox-relay status --wait-seconds 300';
+  const secret = isLocal(project) || !keepsSecret(project.databaseUrl) ? [] : [`export DATABASE_URL='…'`];
   return [
+    ...secret,
+    wait,
     `${psql} --command "${firstEvent(project)}"`,
     `npm install ${packagesOf(project)} && node consumer.mjs`,
   ];
@@ -178,7 +198,7 @@ function describe(
     'Next:',
     ...next.map((command) => `  $ ${command}`),
     '',
-    'Then, in another terminal in this folder, write an event and read it:',
+    'Then, in another terminal in this folder, write an event once the relay streams, and read it:',
     ...lookCommands(project).map((command) => `  $ ${command}`),
   ].join('\n');
 }

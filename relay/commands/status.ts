@@ -2,15 +2,15 @@
 import { Command } from 'commander';
 import { createLogUpdate } from 'log-update';
 import { printableText } from '../observe/printable.ts';
-import { readStatus, watchStatus } from '../operations/status.ts';
+import { statusOnceStreaming, watchStatus } from '../operations/status.ts';
 import { concerns } from '../operations/status-concerns.ts';
 import { verdicts } from '../operations/verdicts.ts';
-import { seconds } from './arguments.ts';
+import { seconds, wholeNumber } from './arguments.ts';
 import { type Call, define } from './command.ts';
 import { describeStatus } from './describe-status.ts';
 import type { Load } from './load.ts';
 
-type StatusOptions = { json?: boolean; watch?: number | true };
+type StatusOptions = { json?: boolean; watch?: number | true; waitSeconds: number };
 
 const table = (rows: readonly (readonly [string, string])[]) =>
   rows.map(([name, meaning]) => `  ${name.padEnd(14)} ${meaning}`).join('\n');
@@ -39,6 +39,7 @@ configuration · 69 Postgres is unreachable · 77 Postgres denies access
 Examples:
   $ outbox-relay status
   $ outbox-relay status --watch
+  $ outbox-relay status --wait-seconds 300      # after the start of a relay: returns once it streams
   $ outbox-relay status --json | jq -r .verdict.text`;
 
 export function statusCommand(load: Load): Command {
@@ -47,8 +48,14 @@ export function statusCommand(load: Load): Command {
     .summary('show what the relays are doing: a verdict, slot, lag, pauses, dead letters')
     .option('--json', 'print one JSON object; with --watch, one on each line')
     .option('-w, --watch [seconds]', 'repeat at this interval (default: 2) until Ctrl-C', seconds(0.1, 3600))
+    .option(
+      '--wait-seconds <number>',
+      'how long to wait until a relay streams, also for Postgres and the tables',
+      wholeNumber(0, 9_999_999),
+      0,
+    )
     .addHelpText('after', help);
-  return define<StatusOptions>(command, load, { needs: ['database'], run });
+  return define<StatusOptions>(command, load, { needs: ['database'], validate, run });
 }
 
 const watchSeconds = 2;
@@ -56,9 +63,12 @@ const watchSeconds = 2;
 /** Lines wrap at the width of a terminal, and not at all where another program reads them. */
 const widthNow = () => (process.stdout.isTTY === true ? process.stdout.columns : undefined);
 
-async function run({ config, options: { json, watch }, print }: Call<StatusOptions>) {
+const validate = ({ watch, waitSeconds }: StatusOptions) =>
+  watch !== undefined && waitSeconds > 0 ? '--watch and --wait-seconds exclude each other' : undefined;
+
+async function run({ config, options: { json, watch, waitSeconds }, print }: Call<StatusOptions>) {
   if (watch === undefined) {
-    const status = await readStatus(config);
+    const status = await statusOnceStreaming(config, waitSeconds * 1_000);
     return {
       data: status,
       text: describeStatus(status, widthNow()),

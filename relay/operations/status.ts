@@ -107,6 +107,29 @@ export function readStatus(config: Config): Promise<Status> {
   return withPool(config, (pool) => readFrom(pool, config));
 }
 
+/** Between two looks; a relay says every 3 s what it does. */
+const lookEveryMs = 500;
+
+/**
+ * The status as soon as a relay streams, otherwise that after `waitMs`. Postgres may start meanwhile, and the tables come.
+ * @throws RelayError POSTGRES_*, OUTBOX_TABLE_INVALID
+ */
+export async function statusOnceStreaming(config: Config, waitMs: number): Promise<Status> {
+  const endMs = performance.now() + waitMs;
+  for (;;) {
+    const isLast = performance.now() >= endMs;
+    try {
+      const status = await readStatus(config);
+      if (isLast || status.relays.some(({ state, isGone }) => state === 'streaming' && !isGone))
+        return status;
+    } catch (error) {
+      const { code, class: kind } = asRelayError(error);
+      if (isLast || (kind !== 'retry' && code !== 'OUTBOX_TABLE_INVALID')) throw error;
+    }
+    await sleep(Math.min(lookEveryMs, Math.max(0, endMs - performance.now())));
+  }
+}
+
 /** The same again and again on the same connections, until the reader stops. @throws RelayError as readStatus does */
 export async function* watchStatus(config: Config, everyMs: number): AsyncGenerator<Status> {
   const pool = createPool(config);
