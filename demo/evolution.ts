@@ -130,7 +130,12 @@ export class Evolution {
   async #tryToBreak(schema: RecordSchema): Promise<void> {
     const schemaText = JSON.stringify(schema);
     const history = new SubjectHistory(this.#config.registry);
-    const { findings } = await checkSchema(history, { file, subject, schemaText, usedTexts: [] }, [], false);
+    const { findings } = await checkSchema(
+      history,
+      { file, subject, schemaText, usedTexts: [] },
+      [],
+      undefined,
+    );
     const answer = await this.#client.register(subject, schemaText).catch((error: unknown) => error);
     if (!(answer instanceof RelayError && answer.code === 'SCHEMA_INCOMPATIBLE'))
       throw new Error('the registry accepted a schema that breaks its consumers', { cause: answer });

@@ -69,6 +69,8 @@ function describe(status: string, verdict: CheckedFile | undefined): string {
   if (status === 'unregistered') return 'new';
   if (verdict === undefined) return status;
   if (isUncompared(verdict)) return 'changed; **not compared**, because the level of its subject is NONE';
+  if (verdict.status === 'unchanged')
+    return `equals version ${verdict.version}, but the latest is version ${verdict.latestVersion}`;
   return verdict.level === 'UNKNOWN'
     ? `${verdict.status}, by a level that the registry does not show`
     : `${verdict.status} at ${verdict.level}`;

@@ -37,9 +37,8 @@ Warnings do not change the exit code. The command warns about a logical type wit
 instead of inside it, on a type that it does not fit, or a decimal without a valid precision), and about a default that is
 the text "null" or does not fit the first type of its union. A default that does not fit its type makes the file invalid.
 
-Exit codes: 0 every file may be registered · 1 a file may not be registered · 64 a file is invalid (every fault is
-listed), or invalid arguments · 69 the registry is unreachable · 77 access denied · 78 a registered version is not a
-valid schema
+Exit codes: 0 every file may be registered · 1 a file may not be registered, or cannot be compared with what is registered ·
+64 a file is invalid (every fault is listed), or invalid arguments · 69 the registry is unreachable · 77 access denied
 
 Examples:
   $ outbox-relay schemas check
@@ -54,7 +53,7 @@ export function checkCommand(load: Load): Command {
     )
     .option(
       '--json',
-      'print one JSON object {ok, schemas: [{file, subject, status, level, findings, warnings}]}',
+      'print one JSON object {ok, schemas: [{file, subject, status, level, version, latestVersion, findings, warnings}]}',
     )
     .addHelpText('after', help);
   return define<CheckOptions>(command, load, { needs: ['registry'], run });
@@ -89,7 +88,7 @@ function describe(schema: CheckedFile, registry: Config['registry'], asked?: Lev
 }
 
 function describeStatus(
-  { file, subject, status, level, findings }: CheckedSchema,
+  { file, subject, status, level, version, latestVersion, findings }: CheckedSchema,
   registry: Config['registry'],
   asked?: Level,
 ): string {
@@ -97,10 +96,22 @@ function describeStatus(
     const command = putLevel(registry, `/config/${encodeURIComponent(subject)}`);
     return `${styleText('yellow', '!')} ${file}  ${subject}: changed but not compared, because the level of its subject is NONE\n      → Give --level BACKWARD, or set a level for it: ${command}`;
   }
-  const mark = status === 'incompatible' ? styleText('red', '✖') : styleText('green', '✔');
+  const older =
+    status === 'unchanged' && version !== latestVersion
+      ? ` as version ${version}; the latest is version ${latestVersion}`
+      : '';
+  const mark =
+    status === 'incompatible'
+      ? styleText('red', '✖')
+      : older === ''
+        ? styleText('green', '✔')
+        : styleText('yellow', '!');
   const shown = level === 'UNKNOWN' ? 'a level that the registry does not show' : level;
-  const by = status === 'compatible' || status === 'incompatible' ? ` (${shown})` : '';
-  return [`${mark} ${file}  ${subject}: ${words[status]}${by}`, ...findings.map(describeFinding)].join('\n');
+  const by = (status === 'compatible' || status === 'incompatible') && shown !== null ? ` (${shown})` : '';
+  return [
+    `${mark} ${file}  ${subject}: ${words[status]}${older}${by}`,
+    ...findings.map(describeFinding),
+  ].join('\n');
 }
 
 function describeWarning({ path, explanation, remedy }: Warning): string {

@@ -11,9 +11,9 @@ const help = `
 Changes nothing. Compares field by field: added, removed, type, default, doc, aliases, symbols, order. It does not say
 whether a change is compatible; \`outbox-relay schemas check\` does.
 
-Exit codes: 0 every file is the latest version of its subject · 1 a file differs or is not registered · 64 a file is
-invalid (every fault is listed), or invalid arguments · 69 the registry is unreachable · 77 access denied · 78 a
-registered version is not a valid schema
+Exit codes: 0 every file is the latest version of its subject · 1 a file differs, is not registered, or cannot be compared
+with what is registered · 64 a file is invalid (every fault is listed), or invalid arguments · 69 the registry is
+unreachable · 77 access denied
 
 Examples:
   $ outbox-relay schemas diff
@@ -38,10 +38,12 @@ const words: Readonly<Record<FileDiff['status'], string>> = {
   changed: 'changed',
   rewritten: 'rewritten: the same schema in another text',
   unregistered: 'unregistered: its subject has no version yet',
+  uncomparable: 'cannot be compared with what is registered',
 };
 
-function describe({ file, subject, status, differences }: FileDiff): string {
-  return [`${file}  ${subject}: ${words[status]}`, ...differences.map(describeDifference)].join('\n');
+function describe({ file, subject, status, differences, message }: FileDiff): string {
+  const why = message === undefined ? '' : `: ${message}`;
+  return [`${file}  ${subject}: ${words[status]}${why}`, ...differences.map(describeDifference)].join('\n');
 }
 
 function describeDifference({ path, kind, before, after }: Difference): string {

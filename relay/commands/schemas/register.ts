@@ -2,12 +2,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
-import { RelayError } from '../../errors.ts';
+import { hints, RelayError } from '../../errors.ts';
 import type { Advice } from '../../operations/schemas/level-advice.ts';
 import { type Registration, registerSchemas } from '../../operations/schemas/register.ts';
 import { wholeNumber } from '../arguments.ts';
 import { type Call, define } from '../command.ts';
-import { formatTable } from '../format.ts';
+import { counted, formatTable } from '../format.ts';
 import type { Load } from '../load.ts';
 
 type RegisterOptions = { dryRun?: boolean; waitSeconds: number; json?: boolean };
@@ -28,16 +28,18 @@ to it. A type that is not an event goes into <schemas.directory>/<any name>.avsc
 The command only adds versions. It removes nothing and does not change compatibility levels. It checks every file before
 it registers the first, and a second run changes nothing. SCHEMA_REGISTRY_URL overrides registry.url in the file.
 
-Warnings do not change the exit code. The command warns where the level of a subject is NONE, so that the registry accepts a
+Warnings do not change the exit code. The command warns where the file is not the version that the relay encodes with: a file
+that equals an older version stays unchanged, and the latest version counts unless schemas.versions names one. It also warns where the level of a subject is NONE, so that the registry accepts a
 schema that breaks every consumer, and where the registry could not be asked for the level.
 
-Exit codes: 0 all files are registered · 64 a file is invalid (every fault is listed), or invalid arguments · 69 the
-registry is unreachable · 77 access denied · 78 the registry refused a schema; the others are registered
+Exit codes: 0 all files are registered · 1 the registry refused a schema; the others are registered · 64 a file is invalid
+(every fault is listed), or invalid arguments · 69 the registry is unreachable · 77 access denied
 
 Examples:
   $ outbox-relay schemas register --dry-run
   $ outbox-relay schemas register
-  $ outbox-relay schemas register --json | jq -r '.[] | "\\(.id) \\(.subject)"'`;
+  $ outbox-relay schemas register --json | jq -r '.[] | "\\(.id) \\(.subject)"'
+  $ outbox-relay schemas register --json | jq -e 'all(.warnings == [])'`;
 
 export function registerCommand(load: Load): Command {
   const command = new Command('register')
@@ -49,7 +51,10 @@ export function registerCommand(load: Load): Command {
       wholeNumber(0, 9_999_999),
       0,
     )
-    .option('--json', 'print a JSON array of {file, subject, status, id, level, warnings}')
+    .option(
+      '--json',
+      'print a JSON array of {file, subject, status, id, version, latestVersion, usedVersion, level, warnings}',
+    )
     .addHelpText('after', help);
   return define<RegisterOptions>(command, load, { needs: ['registry'], run });
 }
@@ -60,10 +65,11 @@ async function run({ config, options, print }: Call<RegisterOptions>) {
   print(
     options.json
       ? JSON.stringify(registrations)
-      : [describe(registrations), ...warnings.map(describeWarning)].join('\n'),
+      : [describe(registrations), ...warnings.map(describeWarning), ...describeRefusals(registrations)].join(
+          '\n',
+        ),
   );
-  refuseIfRefused(registrations);
-  return {};
+  return { hasFindings: registrations.some(({ status }) => status === 'refused') };
 }
 
 /** It adds versions only, so what was registered before the registry went away is unchanged the next time. */
@@ -90,9 +96,14 @@ const words: Readonly<Record<Registration['status'], string>> = {
 function describe(registrations: readonly Registration[]): string {
   if (registrations.length === 0) return 'no .avsc files';
   return formatTable(
-    registrations.map(({ status, id, subject, file }) => [
+    registrations.map(({ status, id, version, latestVersion, subject, file }) => [
       words[status],
       id === null ? '' : `id ${id}`,
+      version === null || latestVersion === null
+        ? ''
+        : version === latestVersion
+          ? `version ${version}`
+          : `version ${version}, not the latest, ${latestVersion}`,
       subject,
       file,
     ]),
@@ -103,14 +114,14 @@ function describeWarning({ explanation, remedy }: Advice): string {
   return `${styleText('yellow', '!')} ${explanation}\n    → ${remedy}`;
 }
 
-/** The exit code is that of the first refusal; the table has the rest. */
-function refuseIfRefused(registrations: readonly Registration[]): void {
+function describeRefusals(registrations: readonly Registration[]): string[] {
   const refused = registrations.filter(({ status }) => status === 'refused');
-  const [first] = refused;
-  if (first === undefined) return;
-  const lines = refused.map(({ code, message }) => `${code}: ${message}`);
-  throw new RelayError(
-    first.code ?? 'SCHEMA_INCOMPATIBLE',
-    `${refused.length} of ${registrations.length} schemas refused:\n  ${lines.join('\n  ')}`,
-  );
+  if (refused.length === 0) return [];
+  return [
+    ...refused.map(({ file, code, message }) => {
+      const hint = code === undefined ? '' : `\n    → ${hints[code]}`;
+      return `${styleText('red', '✖')} ${file}: ${code}: ${message}${hint}`;
+    }),
+    `${refused.length} of ${counted(registrations.length, 'schema')} refused`,
+  ];
 }

@@ -28,6 +28,9 @@ const invalidSchemaCode = 42201;
 /** "Operation not permitted": the mode of the registry or of the subject is READONLY, or IMPORT, and not READWRITE. */
 const readOnlyCode = 42205;
 
+/** `version`: undefined from a registry that does not say it. */
+export type LatestSchema = RegisteredSchema & { readonly version: number | undefined };
+
 /** The framing has four bytes for the id, and consumers read them as a signed integer. */
 const idMax = 2 ** 31 - 1;
 
@@ -45,7 +48,7 @@ export class RegistryClient implements SchemaSource {
    * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, TLS_REFUSED; REGISTRY_ANSWER_INVALID if something is
    * wrong with this subject alone; SCHEMA_INVALID if its schema has a type that the relay does not write
    */
-  async latest(subject: string): Promise<RegisteredSchema | undefined> {
+  async latest(subject: string): Promise<LatestSchema | undefined> {
     if (!isPossibleSubject(subject)) return undefined;
     return this.#version(subject, 'latest', `reading the latest schema of ${subject}`);
   }
@@ -63,12 +66,14 @@ export class RegistryClient implements SchemaSource {
     subject: string,
     version: number | 'latest',
     doing: string,
-  ): Promise<RegisteredSchema | undefined> {
+  ): Promise<LatestSchema | undefined> {
     try {
       const answer = await this.#ask(doing, 'GET', `/subjects/${subject}/versions/${version}`);
       if (answer === undefined) return undefined;
       const schema = await this.#resolve(answer, doing, `subject ${subject}`);
-      return { id: readId(answer, doing), ...schema };
+      const { version: named } = answer.body ?? {};
+      const number = typeof named === 'number' ? named : undefined;
+      return { id: readId(answer, doing), version: number, ...schema };
     } catch (error) {
       throw await this.#perhapsOnlyHere(error, doing);
     }
@@ -99,27 +104,14 @@ export class RegistryClient implements SchemaSource {
   }
 
   /**
-   * The id under which the subject has exactly this schema; undefined if it does not.
+   * The id and the version under which the subject has exactly this schema; undefined if it does not.
    * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, SCHEMA_INVALID
    */
   async find(
     subject: string,
     schemaText: string,
     references: readonly Reference[] = [],
-  ): Promise<number | undefined> {
-    return (await this.#find(subject, schemaText, references))?.id;
-  }
-
-  /** The version under which the subject has exactly this schema; undefined if it does not. @throws as `find` */
-  async findVersion(
-    subject: string,
-    schemaText: string,
-    references: readonly Reference[] = [],
-  ): Promise<number | undefined> {
-    return (await this.#find(subject, schemaText, references))?.version;
-  }
-
-  async #find(subject: string, schemaText: string, references: readonly Reference[]) {
+  ): Promise<{ readonly id: number; readonly version: number } | undefined> {
     const doing = `looking up a schema of ${subject}`;
     const path = `/subjects/${encodeURIComponent(subject)}`;
     const answer = await this.#ask(doing, 'POST', path, bodyOf(schemaText, references));

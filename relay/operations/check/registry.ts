@@ -4,6 +4,8 @@ import type { Config } from '../../config/config.ts';
 import type { RegistryClient } from '../../encode/registry/registry-client.ts';
 import { counted } from '../../model/counted.ts';
 import { findRegistered, readSchemaFiles, Versions } from '../schemas/files.ts';
+import type { Advice } from '../schemas/level-advice.ts';
+import { versionAdvice } from '../schemas/used-version.ts';
 import { registryEncryption } from './encryption.ts';
 import { type Check, fail, ok, warn } from './finding.ts';
 import { compatibilityLevel } from './registry-level.ts';
@@ -29,10 +31,15 @@ const subjects: RegistryCheck = {
     const files = await readSchemaFiles(config);
     const missing: string[] = [];
     const differing: string[] = [];
+    const older: Advice[] = [];
     const versions = new Versions(client);
     for (const file of files) {
       const references = await versions.references(file);
-      if ((await findRegistered(client, file, references)) !== undefined) continue;
+      const registered = await findRegistered(client, file, references);
+      if (registered !== undefined) {
+        older.push(...adviceOf(versionAdvice(config.schemas.versions, file.subject, registered)));
+        continue;
+      }
       const isKnown = (await client.latest(file.subject)) !== undefined;
       (isKnown ? differing : missing).push(file.subject);
     }
@@ -43,9 +50,16 @@ const subjects: RegistryCheck = {
         `the schema file matches no registered version of ${differing.join(', ')}`,
         'Run `outbox-relay schemas register`.',
       );
+    const [first] = older;
+    if (first !== undefined) {
+      const rest = older.length > 1 ? ` (and so for ${counted(older.length - 1, 'other file')})` : '';
+      return warn(`${first.explanation}${rest}`, first.remedy);
+    }
     return ok(`${counted(files.length, 'schema')} of ${directory}, and each is registered`);
   },
 };
+
+const adviceOf = (advice: Advice | undefined): Advice[] => (advice === undefined ? [] : [advice]);
 
 export const registryChecks: readonly RegistryCheck[] = [
   registry,

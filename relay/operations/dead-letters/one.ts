@@ -125,7 +125,10 @@ async function schemaOf(config: Config, { letter, content }: Judged): Promise<Le
     version ??
     (references.length > 0
       ? undefined
-      : await registry.findVersion(subject, schemaText).catch(() => undefined));
+      : await registry.find(subject, schemaText).then(
+          (known) => known?.version,
+          () => undefined,
+        ));
   return { subject, id, version: named ?? null, schemaType, text: schemaText };
 }
 

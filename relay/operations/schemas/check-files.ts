@@ -2,8 +2,9 @@
 import type { Config } from '../../config/config.ts';
 import { parseLosslessJson } from '../../encode/formats/json.ts';
 import { RegistryClient } from '../../encode/registry/registry-client.ts';
+import { type ErrorCode, RelayError } from '../../errors.ts';
 import { type CheckedSchema, checkSchema } from './check.ts';
-import { findRegistered, readSchemaFiles, Versions } from './files.ts';
+import { findRegistered, readSchemaFiles, type SchemaFile, Versions } from './files.ts';
 import { lintSchema, type Warning } from './lint.ts';
 import { type Level, SubjectHistory } from './subject-history.ts';
 
@@ -22,11 +23,44 @@ export async function* checkSchemaFiles(config: Config, level?: Level): AsyncGen
   const [client, history] = [new RegistryClient(config.registry), new SubjectHistory(config.registry)];
   const versions = new Versions(client);
   for (const file of files) {
-    const references = await versions.references(file);
-    const isRegistered = (await findRegistered(client, file, references)) !== undefined;
-    yield {
-      ...(await checkSchema(history, file, references, isRegistered, level)),
-      warnings: lintSchema(parseLosslessJson(file.schemaText)),
-    };
+    const warnings = lintSchema(parseLosslessJson(file.schemaText));
+    yield { ...(await checkFile(file)), warnings: [...warnings] };
   }
+
+  async function checkFile(file: SchemaFile): Promise<CheckedSchema> {
+    try {
+      const references = await versions.references(file);
+      const registered = await findRegistered(client, file, references);
+      return await checkSchema(history, file, references, registered, level);
+    } catch (error) {
+      // What the subject holds is the problem, not the registry: the other files are checked all the same.
+      if (!(error instanceof RelayError) || !isOfSubject(error)) throw error;
+      return uncomparable(file, error);
+    }
+  }
+}
+
+/** What is wrong with one subject, or one version of it. */
+const ofSubject: ReadonlySet<ErrorCode> = new Set(['SCHEMA_INVALID', 'REGISTRY_ANSWER_INVALID']);
+
+export const isOfSubject = ({ code }: RelayError): boolean => ofSubject.has(code);
+
+function uncomparable({ file, subject }: SchemaFile, { code, message, hint }: RelayError): CheckedSchema {
+  const finding = {
+    path: '$',
+    kind: 'registry',
+    breaks: 'consumers',
+    version: null,
+    explanation: `the file cannot be compared with what is registered: ${code}: ${message}`,
+    remedy: hint,
+  } as const;
+  return {
+    file,
+    subject,
+    status: 'incompatible',
+    level: null,
+    version: null,
+    latestVersion: null,
+    findings: [finding],
+  };
 }

@@ -4,6 +4,7 @@
  */
 import type { Reference } from '../../encode/registry/registry-client.ts';
 import { compareSchemas, isSilent, type SchemaFinding } from './compare.ts';
+import type { Registered } from './files.ts';
 import { type Node, readModel } from './model.ts';
 import type { AppliedLevel, Compatibility, Level, SubjectHistory } from './subject-history.ts';
 
@@ -16,10 +17,14 @@ export type VersionFinding = Omit<SchemaFinding, 'kind'> & {
 export type CheckedSchema = {
   readonly file: string;
   readonly subject: string;
-  /** `new`: the subject has no version yet. `unchanged`: exactly this is registered. */
+  /** `new`: the subject has no version yet. `unchanged`: exactly this is registered, as the latest version or an older one. */
   readonly status: 'new' | 'unchanged' | 'compatible' | 'incompatible';
   /** The level of the comparison: the one asked for, else the registry's for the subject; null for `new`. */
   readonly level: AppliedLevel | null;
+  /** Of an `unchanged` file; else null. */
+  readonly version: number | null;
+  /** Of its subject; null for `new`. */
+  readonly latestVersion: number | null;
   readonly findings: readonly VersionFinding[];
 };
 
@@ -34,6 +39,7 @@ type FileToCheck = {
 /**
  * Checks one file.
  * @param references versions of the types it uses; undefined if one is not registered yet, so that the registry cannot judge
+ * @param registered where it is registered already
  * @param level instead of the registry's for the subject; the registry's own verdict still counts
  * @throws RelayError REGISTRY_*, SCHEMA_INVALID for a registered version that cannot be read
  */
@@ -41,14 +47,16 @@ export async function checkSchema(
   history: SubjectHistory,
   { file, subject, schemaText, usedTexts }: FileToCheck,
   references: readonly Reference[] | undefined,
-  isRegistered: boolean,
+  registered: Pick<Registered, 'version'> | undefined,
   level?: Level,
 ): Promise<CheckedSchema> {
   const numbers = await history.versions(subject);
-  if (numbers.length === 0) return { file, subject, status: 'new', level: null, findings: [] };
+  const latestVersion = numbers.at(-1) ?? null;
+  const of = { file, subject, version: registered?.version ?? null, latestVersion };
+  if (numbers.length === 0) return { ...of, status: 'new', level: null, findings: [] };
   const { level: own } = await history.level(subject);
   const applied = level ?? own;
-  if (isRegistered) return { file, subject, status: 'unchanged', level: applied, findings: [] };
+  if (registered !== undefined) return { ...of, status: 'unchanged', level: applied, findings: [] };
   const past = { history, subject, numbers, fresh: readModel(schemaText, usedTexts) };
   let findings = await findingsAt(past, applied);
   const verdict =
@@ -58,8 +66,7 @@ export async function checkSchema(
     if (findings.every(isFromSilence)) findings.push(refusal(verdict, level !== undefined));
   }
   return {
-    file,
-    subject,
+    ...of,
     status: findings.length > 0 ? 'incompatible' : 'compatible',
     level: applied,
     findings,

@@ -29,20 +29,36 @@ export type SchemaFile = {
   readonly usedTexts: readonly string[];
 };
 
+/** Where the schema of a file is in the registry. */
+export type Registered = {
+  readonly id: number;
+  readonly version: number;
+  /** Of its subject. Who does not ask for a version gets this one. */
+  readonly latestVersion: number;
+};
+
 /**
- * The id of the file's schema in the registry, for its subject, whatever its layout; undefined if it is not registered.
+ * The file's schema in the registry, for its subject, whatever its layout; undefined if it is not registered.
  * @param references versions of the types it uses, as the registry needs them; undefined if one is not registered yet
  */
 export async function findRegistered(
   client: RegistryClient,
   { subject, schemaText }: SchemaFile,
   references: readonly Reference[] | undefined,
-): Promise<number | undefined> {
+): Promise<Registered | undefined> {
   if (references === undefined) return undefined;
   const latest = await client.latest(subject);
   if (latest === undefined) return undefined;
-  if (references.length === 0 && compactJson(latest.schemaText) === schemaText) return latest.id;
-  return client.find(subject, schemaText, references);
+  const { id, version: latestVersion } = latest;
+  if (latestVersion === undefined)
+    throw new RelayError(
+      'REGISTRY_UNAVAILABLE',
+      `reading the latest schema of ${subject}: the answer has no version`,
+    );
+  if (references.length === 0 && compactJson(latest.schemaText) === schemaText)
+    return { id, version: latestVersion, latestVersion };
+  const found = await client.find(subject, schemaText, references);
+  return found && { ...found, latestVersion };
 }
 
 /** Which versions the types of the files have in the registry. Ask in the order of the files. */
@@ -69,9 +85,9 @@ export class Versions {
     const known = this.#versions.get(file);
     if (known !== undefined) return known;
     const references = await this.references(file);
-    const version = references && (await this.#client.findVersion(file.subject, file.schemaText, references));
-    this.#versions.set(file, version);
-    return version;
+    const found = references && (await this.#client.find(file.subject, file.schemaText, references));
+    this.#versions.set(file, found?.version);
+    return found?.version;
   }
 }
 

@@ -48,12 +48,12 @@ export async function checkPasted(config: Config, pasted: Pasted): Promise<Paste
   const { schemaText, usedTexts, references, warnings } = await readPasted(history, pasted);
   const { subject } = pasted;
   const client = new RegistryClient(config.registry);
-  const isRegistered = (await client.find(subject, schemaText, references)) !== undefined;
+  const registered = await client.find(subject, schemaText, references);
   const { file: _, ...checked } = await checkSchema(
     history,
     { file: place, subject, schemaText, usedTexts },
     references,
-    isRegistered,
+    registered,
   );
   return { ...checked, warnings };
 }

@@ -2,7 +2,7 @@
 import type { Config } from '../../config/config.ts';
 import { RegistryClient } from '../../encode/registry/registry-client.ts';
 import { type ErrorCode, RelayError } from '../../errors.ts';
-import { findRegistered, readSchemaFiles, type SchemaFile, Versions } from './files.ts';
+import { findRegistered, type Registered, readSchemaFiles, type SchemaFile, Versions } from './files.ts';
 import {
   type Advice,
   type Levels,
@@ -12,11 +12,17 @@ import {
   subjectsAtNone,
 } from './level-advice.ts';
 import { type AppliedLevel, SubjectHistory } from './subject-history.ts';
+import { usedVersion, versionAdvice } from './used-version.ts';
 
 export type Registration = Pick<SchemaFile, 'file' | 'subject'> & {
   /** `pending`: in a dry run, it would be registered. */
   readonly status: 'registered' | 'unchanged' | 'pending' | 'refused';
   readonly id: number | null;
+  /** Of the file; null where it is not registered. So are the next two. */
+  readonly version: number | null;
+  readonly latestVersion: number | null;
+  /** With which the relay encodes: that of `schemas.versions`, else the latest. */
+  readonly usedVersion: number | null;
   /** Why it is refused. */
   readonly code?: ErrorCode;
   readonly message?: string;
@@ -43,24 +49,33 @@ export async function registerSchemas(config: Config, isDryRun: boolean): Promis
   const client = new RegistryClient(config.registry);
   const versions = new Versions(client);
   const outcomes: Outcome[] = [];
-  for (const file of files) outcomes.push(await register(client, versions, file, isDryRun));
-  return withLevels(config.registry, outcomes);
+  for (const file of files) outcomes.push(await register(client, versions, file, isDryRun, config));
+  return withLevels(config, outcomes);
 }
 
 /** A level that cannot be asked is a warning: what was registered stays registered. */
 async function withLevels(
-  registry: Config['registry'],
+  { registry, schemas }: Config,
   outcomes: readonly Outcome[],
 ): Promise<SchemasRegistered> {
+  const ofVersions = outcomes.map(({ subject, version, latestVersion }): readonly Advice[] => {
+    if (version === null || latestVersion === null) return [];
+    const advice = versionAdvice(schemas.versions, subject, { version, latestVersion });
+    return advice === undefined ? [] : [advice];
+  });
   const subjects = outcomes.map(({ subject }) => subject);
   let levels: Levels;
   try {
     levels = await readLevels(new SubjectHistory(registry), subjects);
   } catch (error) {
     if (!(error instanceof RelayError)) throw error;
-    const warnings = [notAskedAdvice(error.message)];
-    const registrations = outcomes.map((outcome) => ({ ...outcome, level: null, warnings }));
-    return { registrations, warnings: subjects.length === 0 ? [] : warnings };
+    const advice = notAskedAdvice(error.message);
+    const registrations = outcomes.map((outcome, index) => ({
+      ...outcome,
+      level: null,
+      warnings: [...ofVersions[index]!, advice],
+    }));
+    return { registrations, warnings: subjects.length === 0 ? [] : [...ofVersions.flat(), advice] };
   }
   const atNone = subjectsAtNone(levels);
   const adviceFor = (some: typeof atNone): Advice[] => {
@@ -69,9 +84,10 @@ async function withLevels(
   };
   const registrations = outcomes.map((outcome, index) => {
     const own = levels.subjects[index]!;
-    return { ...outcome, level: own.level, warnings: adviceFor(atNone.filter((each) => each === own)) };
+    const ofLevel = adviceFor(atNone.filter((each) => each === own));
+    return { ...outcome, level: own.level, warnings: [...ofVersions[index]!, ...ofLevel] };
   });
-  return { registrations, warnings: adviceFor(atNone) };
+  return { registrations, warnings: [...ofVersions.flat(), ...adviceFor(atNone)] };
 }
 
 /** A subject may have a mode of its own. */
@@ -87,22 +103,42 @@ async function register(
   versions: Versions,
   schema: SchemaFile,
   isDryRun: boolean,
+  { schemas }: Config,
 ): Promise<Outcome> {
   const { file, subject, schemaText, uses } = schema;
-  const references = await versions.references(schema);
-  const known = await findRegistered(client, schema, references);
-  if (known !== undefined) return { file, subject, status: 'unchanged', id: known };
-  if (isDryRun) return { file, subject, status: 'pending', id: null };
-  if (references === undefined) {
-    const message = `registering a schema under ${subject}: it uses ${uses.map((used) => used.file).join(', ')}, which was refused`;
-    return { file, subject, status: 'refused', id: null, code: 'SCHEMA_INVALID', message };
-  }
+  const nowhere = { file, subject, id: null, version: null, latestVersion: null, usedVersion: null };
+  const refused = (code: ErrorCode, message: string): Outcome => ({
+    ...nowhere,
+    status: 'refused',
+    code,
+    message,
+  });
+  const registered = (status: Outcome['status'], found: Registered): Outcome => ({
+    file,
+    subject,
+    status,
+    ...found,
+    usedVersion: usedVersion(schemas.versions, subject, found.latestVersion),
+  });
   try {
+    const references = await versions.references(schema);
+    const known = await findRegistered(client, schema, references);
+    if (known !== undefined) return registered('unchanged', known);
+    if (isDryRun) return { ...nowhere, status: 'pending' };
+    if (references === undefined) {
+      const used = uses.map((each) => each.file).join(', ');
+      return refused(
+        'SCHEMA_INVALID',
+        `registering a schema under ${subject}: it uses ${used}, which was refused`,
+      );
+    }
     const id = await client.register(subject, schemaText, references);
-    return { file, subject, status: 'registered', id };
+    const found = await findRegistered(client, schema, references);
+    // A registry may need a moment until it finds what it has just taken.
+    return found === undefined ? { ...nowhere, status: 'registered', id } : registered('registered', found);
   } catch (error) {
     // The next schema may be accepted; an outage concerns all of them.
     if (!(error instanceof RelayError) || !refusals.has(error.code)) throw error;
-    return { file, subject, status: 'refused', id: null, code: error.code, message: error.message };
+    return refused(error.code, error.message);
   }
 }

@@ -109,7 +109,7 @@ describe('register', () => {
   const versions = async () => (await fetch(`${registryUrl}/subjects/${subject()}/versions`)).json();
 
   test('a dry run changes nothing, the first run registers, the second leaves it', async () => {
-    expect((await register('--dry-run')).stdout).toContain(`would register    ${subject()}`);
+    expect((await register('--dry-run')).stdout).toMatch(/^would register /);
     expect(await versions()).toMatchObject({ error_code: 40401 });
     const [first] = JSON.parse((await register('--json')).stdout);
     expect(first).toMatchObject({ subject: subject(), status: 'registered', id: expect.any(Number) });
@@ -161,7 +161,7 @@ describe('register', () => {
     expect(await versions()).toEqual([1]);
   });
 
-  test('a compatible change becomes a new version, a breaking one is refused and ends with 78', async () => {
+  test('a compatible change becomes a new version, a breaking one is refused and ends with 1', async () => {
     await register();
     await fetch(`${registryUrl}/config/${subject()}`, {
       method: 'PUT',
@@ -176,26 +176,78 @@ describe('register', () => {
     expect(await versions()).toEqual([1, 2]);
     await write(`${aggregatetype}/OrderPlaced.avsc`, withField({ name: 'total', type: 'long' }));
     await write(`${aggregatetype}/Other.avsc`, { ...placed, name: 'Other' });
-    const { code, stdout, stderr } = await register();
-    expect(code).toBe(78);
-    expect(stderr).toMatch(/^error SCHEMA_INCOMPATIBLE: 1 of 2 schemas refused/);
+    const { code, stdout } = await register();
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^✖ \S+OrderPlaced\.avsc: SCHEMA_INCOMPATIBLE: registering a schema under /m);
+    expect(stdout).toMatch(/^1 of 2 schemas refused$/m);
     expect(stdout).toMatch(/^refused .*OrderPlaced/m);
     expect(stdout).toMatch(/^registered .*Other/m);
     expect(await versions()).toEqual([1, 2]);
   });
 
-  test('a subject of another kind of schema is named, and ends with 78', async () => {
+  test('a file that equals an older version says which is the latest, and which the relay uses', async () => {
+    const wider = withField({ name: 'note', type: 'string', default: '' });
+    await register();
+    await registerSchema(subject(), wider);
+    const { code, stdout } = await register();
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^unchanged +id \d+ +version 1, not the latest, 2 /m);
+    expect(stdout).toContain(
+      `! the file is version 1 of ${subject()}, but the latest is version 2, with which the relay encodes\n    → `,
+    );
+    const check = await runCli(['schemas', 'check'], {
+      SCHEMA_REGISTRY_URL: registryUrl,
+      OUTBOX_RELAY_SCHEMAS_DIRECTORY: directory,
+    });
+    expect(check.stdout).toContain('already registered as version 1; the latest is version 2');
+    expect(JSON.parse((await register('--json')).stdout)).toMatchObject([
+      {
+        status: 'unchanged',
+        version: 1,
+        latestVersion: 2,
+        usedVersion: 2,
+        warnings: [{ remedy: expect.stringContaining(`${subject()}=1`) }, {}],
+      },
+    ]);
+  });
+
+  test('a version that schemas.versions names is the one that the relay uses', async () => {
+    await register();
+    await registerSchema(subject(), withField({ name: 'note', type: 'string', default: '' }));
+    const pinnedTo = async (version: number) => {
+      const { stdout } = await runCli(['schemas', 'register', '--json'], {
+        SCHEMA_REGISTRY_URL: registryUrl,
+        OUTBOX_RELAY_SCHEMAS_DIRECTORY: directory,
+        OUTBOX_RELAY_SCHEMAS_VERSIONS: `${subject()}=${version}`,
+      });
+      const [{ usedVersion, warnings }] = JSON.parse(stdout);
+      return { usedVersion, said: warnings.map(({ explanation }: { explanation: string }) => explanation) };
+    };
+    // The other warning is that of the level.
+    expect(await pinnedTo(1)).toEqual({ usedVersion: 1, said: [expect.stringContaining('level NONE')] });
+    expect(await pinnedTo(2)).toMatchObject({
+      usedVersion: 2,
+      said: [
+        `the file is version 1 of ${subject()}, but the relay encodes with version 2, which schemas.versions names`,
+        {},
+      ],
+    });
+  });
+
+  test('a subject of another kind of schema is named, ends with 1, and does not hide the others', async () => {
+    await write(`${aggregatetype}/Other.avsc`, { ...placed, name: 'Other' });
     const schema = { $schema: 'http://json-schema.org/draft-07/schema#', type: 'object' };
     await registerSchema(subject(), schema, 'JSON');
     for (const command of ['register', 'check', 'diff']) {
-      const { code, stderr } = await runCli(['schemas', command], {
+      const { code, stdout } = await runCli(['schemas', command], {
         SCHEMA_REGISTRY_URL: registryUrl,
         OUTBOX_RELAY_SCHEMAS_DIRECTORY: directory,
       });
-      expect([code, stderr]).toEqual([
-        78,
+      expect([code, stdout]).toEqual([
+        1,
         expect.stringContaining(`SCHEMA_INVALID: subject ${subject()} holds a JSON schema; only Avro`),
       ]);
+      expect(stdout).toContain('Other.avsc');
     }
   });
 
@@ -203,21 +255,18 @@ describe('register', () => {
     ['read-only', 42205, 'Subject x is in read-only mode', 'REGISTRY_READ_ONLY'],
     ['sure that it is invalid', 42201, 'Invalid schema', 'SCHEMA_INVALID'],
     ['one that takes no such size', 42209, 'Schema too large', 'SCHEMA_INVALID'],
-  ])(
-    'a registry that answers, and is %s, is no outage and ends with 78',
-    async (_, errorCode, said, code) => {
-      await using gate = await RegistryGate.open(registryUrl);
-      gate.instead = (method, path) =>
-        method === 'POST' && path.endsWith('/versions')
-          ? { status: 422, body: JSON.stringify({ error_code: errorCode, message: said }) }
-          : undefined;
-      registryUrl = gate.url;
-      const result = await register();
-      expect(result.code).toBe(78);
-      expect(result.stderr).toContain(`error ${code}: 1 of 1 schemas refused`);
-      expect(result.stderr).toContain(`${code}: registering a schema under ${subject()}: ${said}`);
-    },
-  );
+  ])('a registry that answers, and is %s, is no outage and ends with 1', async (_, errorCode, said, code) => {
+    await using gate = await RegistryGate.open(registryUrl);
+    gate.instead = (method, path) =>
+      method === 'POST' && path.endsWith('/versions')
+        ? { status: 422, body: JSON.stringify({ error_code: errorCode, message: said }) }
+        : undefined;
+    registryUrl = gate.url;
+    const result = await register();
+    expect(result.code).toBe(1);
+    expect(result.stdout).toContain('1 of 1 schema refused');
+    expect(result.stdout).toContain(`${code}: registering a schema under ${subject()}: ${said}`);
+  });
 
   test('a registry that does not answer ends with 69', async () => {
     registryUrl = 'http://127.0.0.1:1';

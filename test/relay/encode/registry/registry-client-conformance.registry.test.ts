@@ -130,7 +130,7 @@ describe.each(Object.entries(registries))('%s', (_, open) => {
     const text = schemaOf(subject, id);
     const first = await client.register(subject, text);
     expect(await client.register(subject, text)).toBe(first);
-    expect(await client.find(subject, text)).toBe(first);
+    expect(await client.find(subject, text)).toEqual({ id: first, version: 1 });
     expect(await client.find(subject, schemaOf(subject, id, total))).toBeUndefined();
   });
 

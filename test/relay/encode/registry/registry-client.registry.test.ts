@@ -99,7 +99,7 @@ describe('at a real registry', () => {
     expect(await client.find(subject, text)).toBeUndefined();
     const first = await client.register(subject, text);
     expect(await client.register(subject, text)).toBe(first);
-    expect(await client.find(subject, text)).toBe(first);
+    expect(await client.find(subject, text)).toEqual({ id: first, version: 1 });
     expect(await client.find(subject, JSON.stringify(record(id, total)))).toBeUndefined();
   });
 

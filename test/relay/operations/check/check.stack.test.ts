@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Config, loadConfig } from '../../../../relay/config/config.ts';
 import { check } from '../../../../relay/operations/check/check.ts';
 import type { Finding } from '../../../../relay/operations/check/finding.ts';
-import { readSchemaFiles } from '../../../../relay/operations/schemas/files.ts';
+import { readSchemaFiles, type SchemaFile } from '../../../../relay/operations/schemas/files.ts';
 import { ensureProgressTopic } from '../../../../relay/publish/progress-topic.ts';
 import { mayLoseMarkers } from '../../../../relay/publish/transaction-protocol.ts';
 import { startPostgres } from '../../../../stack/postgres.ts';
@@ -343,6 +343,13 @@ describe('on a database that is ready', () => {
     for (const { subject, schemaText } of await readSchemaFiles(relay.config(settings)))
       await registerSchema(subject, JSON.parse(schemaText));
     expect(await only('subjects', settings)).toMatchObject({ status: 'ok' });
+    // Somebody registers another version, and the relay goes on with that.
+    const [{ subject, schemaText }] = (await readSchemaFiles(relay.config(settings))) as [SchemaFile];
+    await registerSchema(subject, { ...JSON.parse(schemaText), doc: 'Another.' });
+    expect(await only('subjects', settings)).toMatchObject({
+      status: 'warn',
+      message: `the file is version 1 of ${subject}, but the latest is version 2, with which the relay encodes`,
+    });
   });
 });
 

@@ -1,0 +1,31 @@
+/**
+ * Which version of a subject the relay encodes with, and what is said where that is not the one of the file: whoever looks at
+ * the file takes it for the schema of the events. Pure.
+ */
+import { heldVersions } from '../../encode/targets.ts';
+import type { Registered } from './files.ts';
+import type { Advice } from './level-advice.ts';
+
+/** The version of `schemas.versions`, else the latest. The header `schema-version` of a row goes before both. */
+export function usedVersion(versions: readonly string[], subject: string, latestVersion: number): number {
+  return heldVersions(versions).get(subject) ?? latestVersion;
+}
+
+/** undefined where the relay encodes with the version of the file. */
+export function versionAdvice(
+  versions: readonly string[],
+  subject: string,
+  { version, latestVersion }: Pick<Registered, 'version' | 'latestVersion'>,
+): Advice | undefined {
+  const used = usedVersion(versions, subject, latestVersion);
+  if (used === version) return undefined;
+  if (used !== latestVersion || heldVersions(versions).has(subject))
+    return {
+      explanation: `the file is version ${version} of ${subject}, but the relay encodes with version ${used}, which schemas.versions names`,
+      remedy: `Set ${subject}=${version} in schemas.versions, or remove the entry: then the latest counts, which is version ${latestVersion}.`,
+    };
+  return {
+    explanation: `the file is version ${version} of ${subject}, but the latest is version ${latestVersion}, with which the relay encodes`,
+    remedy: `If version ${latestVersion} is right, bring the file up to date. If the file is right, set schemas.versions to ${subject}=${version}, or register it with a change that no consumer notices, such as its "doc", so that it becomes the latest. See "Undo a bad schema version" in docs/guides/schemas.md.`,
+  };
+}
