@@ -16,7 +16,7 @@ export async function writePage(report: Report): Promise<void> {
   const readme = withFigures(await readFile(readmeFile, 'utf8'), report);
   const page = withRegion(await readFile(pageFile, 'utf8'), region(report));
   await writeFile(path.join(folder, 'bench.svg'), plot(report));
-  await writeFile(path.join(folder, 'benchmark.json'), `${JSON.stringify(report, null, 1)}\n`);
+  await writeFile(path.join(folder, 'benchmark.json'), `${JSON.stringify(report, null, 2)}\n`);
   await writeFile(pageFile, page);
   await writeFile(readmeFile, readme);
 }

@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import { withAdmin } from '../harness/kafka.ts';
 import { TopicReader } from '../harness/topic-reader.ts';
+// So that it reads every codec.
+import '../relay/connect/compression/codecs.ts';
 import { numberOf } from './workload.ts';
 
 export type TopicContent = {
