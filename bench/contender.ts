@@ -29,6 +29,8 @@ export type Contender = {
   prepare(demand?: Demand): Promise<void>;
   /** Resolves when it reads its slot. @param onAttach called again and again until then, before each look */
   resume(onAttach?: () => Promise<void>): Promise<void>;
+  /** Resolves when it has read what was written before its turn: a relay keeps its slot while others publish. */
+  catchUp(): Promise<void>;
   /** Stops it. What it has published is confirmed, so that its next turn begins behind it. */
   pause(): Promise<void>;
   /** @throws with why it has failed */
@@ -118,12 +120,16 @@ class RelayContender implements Contender {
     this.#relay!.assertRunning();
   }
 
+  async catchUp(): Promise<void> {
+    await untilConfirmed(this.#world, this.slot, () => this.check());
+  }
+
   /**
    * A process that is stopped keeps its connection for a while, into which Postgres would go on writing; so that is ended,
    * and the next turn begins with a new one, like that of a connector.
    */
   async pause(): Promise<void> {
-    await untilConfirmed(this.#world, this.slot, () => this.check());
+    await this.catchUp();
     this.#relay!.signal('SIGSTOP');
     await this.#world.endWalsender(this.slot);
   }
@@ -181,6 +187,9 @@ class DebeziumContender implements Contender {
     return this.#worker!.assertStreaming(this.slot);
   }
 
+  /** Its slot is new, and it confirms nothing before its next flush of offsets, a minute later. */
+  async catchUp(): Promise<void> {}
+
   async pause(): Promise<void> {
     await this.#worker!.end(this.slot);
     this.#slot = undefined;
@@ -205,7 +214,7 @@ async function isRead(world: BenchWorld, slot: string, before: () => Promise<voi
 }
 
 /** Resolves when the slot's reader has confirmed what is written now. */
-export async function untilConfirmed(
+async function untilConfirmed(
   world: BenchWorld,
   slot: string,
   check: () => void | Promise<void>,

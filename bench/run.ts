@@ -1,6 +1,6 @@
 /** One run of the comparison: every competitor in turn, on the same rows and the same servers. */
 import { kafkaVersion } from '../stack/fetch.ts';
-import { type Contender, contenderOf, untilConfirmed } from './contender.ts';
+import { type Contender, contenderOf } from './contender.ts';
 import { debeziumVersion } from './debezium/connect.ts';
 import { type Drain, drain, drainPerfClient } from './drain.ts';
 import { measureGrowth } from './growth.ts';
@@ -122,8 +122,7 @@ class Bench {
           const contender = this.#contenders.get(name)!;
           await contender.prepare();
           await contender.resume();
-          // A relay keeps its slot: it reads what was written for the others first.
-          await untilConfirmed(this.#world, contender.slot, () => contender.check());
+          await contender.catchUp();
           const subject = publishing(name, contender.pid, contender.topicOf);
           const options = { rates: [rate], seconds: liveSeconds, warmUp: false };
           const found = await measureLive(this.#world, subject, options, this.#say);
