@@ -57,6 +57,7 @@ const comparing = 'test/relay/audit/compare.test.ts';
 
 const standing = 'test/relay/audit/standing/standing.stack.test.ts';
 const embedded = 'test/relay/library/relay.stack.test.ts';
+const claimedFate = 'test/relay/publish/lean/claimed-fate.test.ts';
 const gate = 'test/relay/model/gate.test.ts';
 const gatekeeper = 'test/relay/stream/gatekeeper.test.ts';
 const running = 'test/relay/audit/running.pg.test.ts';
@@ -697,17 +698,55 @@ export const mutants: readonly Mutant[] = [
     promise: 'no double',
     invariants: ['I1', 'I2', 'I3', 'I5', 'I7', 'I8'],
     file: 'relay/publish/lean/markers.ts',
-    find: "    return isCovered && this.#aborted?.has(name) !== true ? 'commit' : 'abort';",
+    find: "    return wasCommitted ? 'commit' : 'abort';",
     replace: "    return 'commit';",
     tests: 'simulation',
+  },
+  {
+    name: 'a transaction without a marker counts as committed once any later progress covers its events',
+    promise: 'no double',
+    invariants: ['I2', 'I7'],
+    file: 'relay/publish/lean/claimed-fate.ts',
+    find: '      claim.producerEpoch > producerEpoch &&\n',
+    replace: '      at === claims.length - 1 &&\n',
+    tests: [claimedFate],
+  },
+  {
+    name: 'released events of an aborted transaction without a marker count as committed',
+    promise: 'no double',
+    invariants: ['I2', 'I7'],
+    file: 'relay/publish/lean/claimed-fate.ts',
+    find: 'return !isLater && position',
+    replace: 'return position',
+    tests: [claimedFate],
+  },
+  {
+    name: 'a claim whose progress compaction has removed counts as one that found none',
+    promise: 'no loss',
+    invariants: ['I1', 'I7'],
+    file: 'relay/publish/progress-topic.ts',
+    find: 'this.#isTrimmed || this.#claims.length === 0 ? undefined : null',
+    replace: 'null',
+    tests: ['test/relay/publish/progress-topic.kafka.test.ts'],
+    only: 'each claim found',
+  },
+  {
+    name: 'a relay publishes nothing because nobody knows how the transaction of a claim ended',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/publish/lean/markers.ts',
+    find: 'records.length > 0 && records.every',
+    replace: 'records.length < 0 && records.every',
+    tests: ['test/relay/publish/lean/markers.kafka.test.ts'],
+    only: 'a claim alone',
   },
   {
     name: 'an unfinished progress counts, however its transaction ended',
     promise: 'no loss',
     invariants: ['I1', 'I2', 'I3', 'I5', 'I7', 'I8'],
     file: 'relay/publish/lean/markers.ts',
-    find: '      if (this.#lastFate !== undefined) return this.#lastFate;',
-    replace: "      if (this.#lastFate !== undefined) return 'commit';",
+    find: 'if (isProgress && this.#lastFate !== undefined) return this.#lastFate;',
+    replace: "if (isProgress && this.#lastFate !== undefined) return 'commit';",
     tests: ['test/relay/publish/lean/markers.kafka.test.ts'],
   },
   {

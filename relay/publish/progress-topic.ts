@@ -63,6 +63,12 @@ export type TailOptions = {
   readonly onTrouble?: (failure: RelayError | undefined) => void;
 };
 
+/** Who wrote a record in a transaction. */
+type Writer = { readonly producerId: bigint; readonly producerEpoch: number };
+
+/** A claim, and the last progress before it: null if there was none, undefined if it may have been removed since. */
+export type Claim = Writer & { readonly found: (Writer & { readonly text: string }) | null | undefined };
+
 /** Follows the progress topic for one slot, so that a standby is up to date when it takes over. */
 export class ProgressTail {
   readonly #kafka: Kafka;
@@ -79,6 +85,9 @@ export class ProgressTail {
   #wire: Wire | undefined;
   #nextOffset = 0n;
   #latest: string | undefined;
+  #latestBy: Writer | undefined;
+  #claims: readonly Claim[] = [];
+  #isTrimmed = false;
   #crashed: RelayError | undefined;
   readonly #onTrouble: (failure: RelayError | undefined) => void;
   #isTroubled = false;
@@ -100,6 +109,11 @@ export class ProgressTail {
   /** The last progress that was read, as text; undefined if there is none. */
   get latest(): string | undefined {
     return this.#latest;
+  }
+
+  /** The last claims that were read, in the order of the log. */
+  get claims(): readonly Claim[] {
+    return this.#claims;
   }
 
   /** Resolves when the tail has caught up, or after `timeoutMs`. This proves nothing: only a claim does. */
@@ -223,6 +237,9 @@ export class ProgressTail {
   async #startOver(wire: Wire): Promise<void> {
     this.#nextOffset = await wire.earliestOffset(this.#topic, 0);
     this.#latest = undefined;
+    this.#latestBy = undefined;
+    this.#claims = [];
+    this.#isTrimmed = this.#nextOffset > 0n;
   }
 
   async #connect(): Promise<Wire> {
@@ -247,12 +264,26 @@ export class ProgressTail {
     this.#crash.resolve(this.#crashed);
   }
 
-  #receive({ key, value }: FetchedRecord): void {
+  #receive({ key, value, producerId, producerEpoch }: FetchedRecord): void {
     const name = key?.toString();
-    if (name === this.#slot) this.#latest = value?.toString();
-    else if (name === claimKey(this.#slot)) this.#waiting.get(value?.toString() ?? '')?.(this.#latest);
+    const by =
+      producerId === undefined || producerEpoch === undefined ? undefined : { producerId, producerEpoch };
+    if (name === this.#slot) {
+      this.#latest = value?.toString();
+      this.#latestBy = by;
+    } else if (name === claimKey(this.#slot)) {
+      const [text, writer] = [this.#latest, this.#latestBy];
+      // Compaction removes a progress only for a later one, and by then it has removed every claim but the last between.
+      const none = this.#isTrimmed || this.#claims.length === 0 ? undefined : null;
+      const found = text === undefined || writer === undefined ? none : { ...writer, text };
+      if (by !== undefined) this.#claims = [...this.#claims.slice(1 - claimsMax), { ...by, found }];
+      this.#waiting.get(value?.toString() ?? '')?.(text);
+    }
   }
 }
+
+/** Each has the text of a progress, 400 bytes. A transaction without a marker seldom outlives a few takeovers. */
+const claimsMax = 100;
 
 /** A missing topic is left to the next session, which creates it again and finds the progress lost. */
 const mayPass = (error: unknown): boolean =>

@@ -6,15 +6,14 @@ import { randomUUID } from 'node:crypto';
 import type { Kafka } from 'kafkajs';
 import type { Config } from '../../config/config.ts';
 import { type Compressor, openCompressor } from '../../connect/compression/compressors.ts';
-import { parsePosition } from '../../model/position.ts';
-import { type Progress, parseProgress, publishedEvents, serializeProgress } from '../../model/progress.ts';
+import { type Progress, parseProgress, serializeProgress } from '../../model/progress.ts';
 import { failpoint } from '../../observe/failpoints.ts';
-import { claimKey, type ProgressTail } from '../progress-topic.ts';
+import { type Claim, claimKey, type ProgressTail } from '../progress-topic.ts';
 import type { Publisher } from '../publisher.ts';
-import type { FetchedRecord } from '../wire/fetch.ts';
 import { relayWriter, type Writer } from '../writer.ts';
 import { LeanBatchBuilder, type PartitionBatches } from './batch-builder.ts';
 import { BufferPool } from './buffer-pool.ts';
+import { wasCommitted } from './claimed-fate.ts';
 import { RecordBatch, recordBound } from './record-batch.ts';
 import { type CrashPoints, TransactionalProducer } from './transactional-producer.ts';
 
@@ -46,14 +45,15 @@ export class LeanPublisher implements Publisher {
    */
   static async fence(kafka: Kafka, config: Config, writer = relayWriter(config)): Promise<LeanPublisher> {
     const compressor = await openCompressor(config.publish.compression);
-    const known: Known = { progress: undefined };
+    const known: Known = { claims: [] };
     const producer = await TransactionalProducer.open(kafka, {
       transactionalId: writer.transactionalId,
       transactionTimeoutMs: writer.transactionTimeoutMs,
       requestTimeoutMs: config.kafka.requestTimeoutMs,
       topic: writer.progressTopic,
       transactionVersion: config.publish.transactionVersion,
-      isCovered: (record) => isCovered(known.progress, record),
+      isClaim: ({ key }) => key?.toString() === claimKey(writer.key),
+      wasCommitted: (record) => wasCommitted(record, known.claims),
     });
     return new LeanPublisher(config, writer, producer, compressor, known);
   }
@@ -64,8 +64,8 @@ export class LeanPublisher implements Publisher {
 
   async claim(tail: ProgressTail): Promise<Progress | null> {
     const text = await this.claimText(tail);
-    this.#known.progress = text === undefined ? null : parseProgress(text);
-    return this.#known.progress;
+    this.#known.claims = tail.claims;
+    return text === undefined ? null : parseProgress(text);
   }
 
   async claimText(tail: ProgressTail): Promise<string | undefined> {
@@ -86,7 +86,6 @@ export class LeanPublisher implements Publisher {
 
   async commit(batch: LeanBatchBuilder, progress: Progress, onWritten?: () => void): Promise<void> {
     await this.commitText(batch, serializeProgress(progress), onWritten);
-    this.#known.progress = progress;
   }
 
   async write(batch: LeanBatchBuilder): Promise<void> {
@@ -135,13 +134,5 @@ export class LeanPublisher implements Publisher {
   }
 }
 
-/** The last progress that is committed: null if there is none, undefined until it is read. */
-type Known = { progress: Progress | null | undefined };
-
-/** Whether a record of an event is published, as the progress says. */
-function isCovered(progress: Progress | null | undefined, { headers }: FetchedRecord): boolean | undefined {
-  const header = headers.find(([name]) => name === 'position')?.[1]?.toString();
-  const position = parsePosition(header ?? '');
-  if (progress === undefined || position === undefined) return undefined;
-  return progress !== null && position.ordinal < publishedEvents(progress, position.commitLsn);
-}
+/** Up to that of this session; none before it is read. */
+type Known = { claims: readonly Claim[] };

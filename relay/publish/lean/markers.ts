@@ -37,14 +37,15 @@ import { commitFor, Mending, type MendingMeans } from './mending.ts';
 import type { Placed } from './produce-plan.ts';
 import type { Producer } from './requests.ts';
 import type { Sequences } from './sequences.ts';
-import { firstRecord, partitionsBehind, type Route } from './unfinished.ts';
+import { firstRecords, partitionsBehind, type Route } from './unfinished.ts';
 
 export type MarkersOptions = {
   readonly transactionalId: string;
   /** The partition of the progress, which is in every transaction. */
   readonly progress: Place;
-  /** Whether the progress covers a record of an event; undefined if that cannot be told. */
-  readonly isCovered?: ((record: FetchedRecord) => boolean | undefined) | undefined;
+  readonly isClaim?: ((record: FetchedRecord) => boolean) | undefined;
+  /** Whether a transaction of an earlier session was, with this record of an event; undefined if that cannot be told. */
+  readonly wasCommitted?: ((record: FetchedRecord) => boolean | undefined) | undefined;
 };
 
 /** Whom to ask, and in whose name. */
@@ -364,16 +365,20 @@ export class Markers {
   async #fateOf({ wire, producer }: Asking, { broker, firstOffset, ...place }: Unfinished): Promise<Fate> {
     const name = nameOf(place);
     if (this.#ends.has(name)) return 'commit';
-    if (name === nameOf(this.#options.progress)) {
-      if (this.#lastFate !== undefined) return this.#lastFate;
+    const isProgress = name === nameOf(this.#options.progress);
+    if (isProgress && this.#lastFate !== undefined) return this.#lastFate;
+    const records = await firstRecords(wire, broker, place, producer, firstOffset ?? 0n);
+    if (isProgress) {
+      // It is alone in its transaction, and nobody can have read it and gone on.
+      if (records.length > 0 && records.every((each) => this.#options.isClaim?.(each))) return 'abort';
       throw untold(place, 'its coordinator does not know it any more');
     }
-    const record = await firstRecord(wire, broker, place, producer, firstOffset ?? 0n);
-    const isCovered = record && this.#options.isCovered?.(record);
-    if (isCovered === undefined)
-      throw untold(place, 'its records have no position that the progress could cover');
-    // The events of a release have positions that were covered long before.
-    return isCovered && this.#aborted?.has(name) !== true ? 'commit' : 'abort';
+    const [record] = records;
+    // Of a release in protocol 1, nothing else tells it.
+    if (this.#aborted?.has(name) === true) return 'abort';
+    const wasCommitted = record && this.#options.wasCommitted?.(record);
+    if (wasCommitted === undefined) throw untold(place, 'no claim after it says what was committed');
+    return wasCommitted ? 'commit' : 'abort';
   }
 }
 

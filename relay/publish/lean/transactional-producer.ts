@@ -61,7 +61,8 @@ export type ProducerOptions = {
   /** Of the progress. */
   readonly topic: string;
   readonly transactionVersion: AllowedVersion;
-  readonly isCovered?: MarkersOptions['isCovered'];
+  readonly isClaim?: MarkersOptions['isClaim'];
+  readonly wasCommitted?: MarkersOptions['wasCommitted'];
   /** Sequence number of the first record in each partition. Only tests of the wraparound set it. */
   readonly firstSequence?: number;
   /** Only tests that move the feature set it. */

@@ -1,4 +1,4 @@
-/** Owns how a partition is asked whether a transaction has no marker there, and for its first record. It changes nothing. */
+/** Owns how a partition is asked whether a transaction has no marker there, and for its first records. It changes nothing. */
 import { codes } from '../wire/error-codes.ts';
 import { committedRecords, decodeFetch, type FetchedRecord, fetchRequest } from '../wire/fetch.ts';
 import { type Broker, protocolError } from '../wire/kafkajs-internals.ts';
@@ -33,14 +33,14 @@ export async function partitionsBehind(
   });
 }
 
-/** The first record that this producer has in its open transaction. */
-export async function firstRecord(
+/** The first records that this producer has in its open transaction; none if it only added the partition. */
+export async function firstRecords(
   wire: Wire,
   broker: Broker,
   place: Place,
   { producerId }: Producer,
   fromOffset: bigint,
-): Promise<FetchedRecord | undefined> {
+): Promise<FetchedRecord[]> {
   const request = fetchRequest({
     ...place,
     fromOffset,
@@ -49,7 +49,7 @@ export async function firstRecord(
     isUncommitted: true,
   });
   const { records } = committedRecords(await wire.send(broker, request, decodeFetch), fromOffset);
-  return records.find((record) => record.producerId === producerId);
+  return records.filter((record) => record.producerId === producerId);
 }
 
 function refusal(errorCode: number = codes.leaderNotAvailable): Error {

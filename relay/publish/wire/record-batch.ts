@@ -30,6 +30,8 @@ export type FetchedRecord = {
   readonly headers: RecordHeaders;
   /** The producer, if it wrote the record in a transaction; otherwise undefined. */
   readonly producerId: bigint | undefined;
+  /** Of the producer, likewise. */
+  readonly producerEpoch: number | undefined;
 };
 
 export type RecordHeaders = readonly (readonly [name: string, value: Buffer | null])[];
@@ -81,6 +83,7 @@ async function readBatch(bytes: Buffer): Promise<{ batch: FetchedBatch; size: nu
   const plain = codec === 0 ? stored : await decompress(codec, stored);
   const records = readRecords(plain, bytes.readInt32BE(batchField.count), {
     producerId: common.isTransactional ? common.producerId : undefined,
+    producerEpoch: common.isTransactional ? bytes.readInt16BE(batchField.producerEpoch) : undefined,
     baseOffset,
     baseMs: Number(bytes.readBigInt64BE(batchField.baseTimestamp)),
     appendedMs:
@@ -93,8 +96,7 @@ async function readBatch(bytes: Buffer): Promise<{ batch: FetchedBatch; size: nu
   return { batch, size: plain.length };
 }
 
-type Origin = {
-  readonly producerId: bigint | undefined;
+type Origin = Pick<FetchedRecord, 'producerId' | 'producerEpoch'> & {
   readonly baseOffset: bigint;
   readonly baseMs: number;
   readonly appendedMs: number | undefined;
@@ -120,7 +122,7 @@ class RecordReader {
     this.#bytes = bytes;
   }
 
-  record({ producerId, baseOffset, baseMs, appendedMs }: Origin): FetchedRecord {
+  record({ baseOffset, baseMs, appendedMs, producerId, producerEpoch }: Origin): FetchedRecord {
     this.#varlong(); // its length
     this.#at += 1; // attributes, unused
     const deltaMs = Number(this.#varlong());
@@ -130,7 +132,8 @@ class RecordReader {
     const headers: (readonly [string, Buffer | null])[] = [];
     for (let left = this.#varlong(); left > 0n; left--)
       headers.push([this.#sized()?.toString() ?? '', this.#sized()]);
-    return { offset, timestampMs: appendedMs ?? baseMs + deltaMs, key, value, headers, producerId };
+    const timestampMs = appendedMs ?? baseMs + deltaMs;
+    return { offset, timestampMs, key, value, headers, producerId, producerEpoch };
   }
 
   /** Bytes with a length before them; -1 stands for null. */

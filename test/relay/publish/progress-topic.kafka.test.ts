@@ -1,6 +1,7 @@
 import { ConfigResourceTypes } from 'kafkajs';
 import { describe, expect, test, vi } from 'vitest';
 import { TcpProxy } from '../../../harness/tcp-proxy.ts';
+import { serializeProgress } from '../../../relay/model/progress.ts';
 import { ProgressTail } from '../../../relay/publish/progress-topic.ts';
 import { createProgressTopic, withAdmin } from '../../support/kafka.ts';
 import { servers } from '../../support/servers.ts';
@@ -54,6 +55,31 @@ describe('a tail', () => {
     });
     // A progress that is no longer in the topic does not count, even if this tail has read it.
     expect(await (await scene.publisher()).claim(scene.tail)).toBeNull();
+    await (await scene.publisher()).claim(scene.tail);
+    expect(scene.tail.claims.map(({ found }) => found)).toEqual([undefined, undefined]);
+  });
+
+  test('knows what each claim found, as far as nothing before it may be missing', async () => {
+    await using scene = await Scene.open();
+    const first = await scene.publisher();
+    await first.claim(scene.tail);
+    await (await scene.publisher()).claim(scene.tail);
+    const third = await scene.publisher();
+    await third.claim(scene.tail);
+    await scene.publish(third, [{}]);
+    await (await scene.publisher()).claim(scene.tail);
+    const { claims } = scene.tail;
+    expect(claims.map(({ producerEpoch }) => producerEpoch)).toEqual([0, 1, 2, 3]);
+    expect(claims.slice(0, 3).map(({ found }) => found)).toEqual([undefined, null, null]);
+    expect(claims[3]).toEqual({
+      producerId: claims[0]!.producerId,
+      producerEpoch: 3,
+      found: {
+        producerId: claims[0]!.producerId,
+        producerEpoch: 2,
+        text: serializeProgress(scene.progress(1)),
+      },
+    });
   });
 
   test('ends once the topic is deleted, and rejects pending claims', async () => {

@@ -3,7 +3,7 @@
  * (KAFKA-20734), and the next marker of the producer would decide about it.
  */
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
-import type { LeanPublisher } from '../../../../relay/publish/lean/lean-publisher.ts';
+import { LeanPublisher } from '../../../../relay/publish/lean/lean-publisher.ts';
 import { withNote } from '../../../../relay/publish/lean/marker-fate.ts';
 import { nameStanding } from '../../../../relay/publish/lean/marker-memory.ts';
 import { type MarkerFound, onMarkerFound } from '../../../../relay/publish/lean/markers.ts';
@@ -13,6 +13,7 @@ import {
   type Producer,
   raiseEpochRequest,
 } from '../../../../relay/publish/lean/requests.ts';
+import { claimKey } from '../../../../relay/publish/progress-topic.ts';
 import { decodeInitProducerId4 } from '../../../../relay/publish/wire/flexible-answers.ts';
 import { decodeAddPartitions, decodeEndTxn } from '../../../../relay/publish/wire/kafkajs-internals.ts';
 import { Wire } from '../../../../relay/publish/wire/kafkajs-wire.ts';
@@ -23,6 +24,7 @@ import {
   type Place,
   transactionRequest,
 } from '../../../../relay/publish/wire/questions.ts';
+import { relayWriter } from '../../../../relay/publish/writer.ts';
 import { type Kafka, startKafka } from '../../../../stack/kafka.ts';
 import { createTopics, kafkaClient, readTopics } from '../../../support/kafka.ts';
 import { unique } from '../../../support/unique.ts';
@@ -163,6 +165,12 @@ async function sendOther(topic: string, key: string): Promise<void> {
   await producer.disconnect();
 }
 
+/** A publisher whose next progress is a claim to whoever reads it. */
+const claiming = ({ kafka, config }: Scene): Promise<LeanPublisher> => {
+  const writer = relayWriter(config);
+  return LeanPublisher.fence(kafka, config, { ...writer, key: claimKey(writer.key) });
+};
+
 /** Aborts what is open, and fences its producer. */
 const takeOver = (scene: Scene): Promise<unknown> =>
   onWire(scene, async (wire) => {
@@ -177,7 +185,7 @@ const takeOver = (scene: Scene): Promise<unknown> =>
 /** Scenes whose last transaction has no marker in a partition. */
 type Outage = {
   readonly topics: Readonly<
-    Record<'lost' | 'committed' | 'halfway' | 'quiet' | 'untold' | 'aborted' | 'steady', string>
+    Record<'lost' | 'committed' | 'halfway' | 'quiet' | 'untold' | 'aborted' | 'covered' | 'steady', string>
   >;
   readonly scenes: Readonly<Record<Role, Scene>>;
   /** Its session goes on, although it has a successor. */
@@ -192,6 +200,8 @@ type Role =
   | 'quiet'
   | 'untold'
   | 'aborted'
+  | 'covered'
+  | 'claimed'
   | 'progressCommitted'
   | 'progressAborted';
 
@@ -204,9 +214,14 @@ beforeAll(async () => {
     quiet: await fragileTopic('quiet'),
     untold: await fragileTopic('untold'),
     aborted: await fragileTopic('aborted'),
+    covered: await fragileTopic('covered'),
     steady: await steadyTopic('events'),
   };
-  const progress = { committed: await fragileTopic('progress'), aborted: await fragileTopic('progress') };
+  const progress = {
+    committed: await fragileTopic('progress'),
+    aborted: await fragileTopic('progress'),
+    claimed: await fragileTopic('progress'),
+  };
   const scenes = {
     lost: await sceneElsewhere(),
     committed: await sceneElsewhere(),
@@ -214,6 +229,8 @@ beforeAll(async () => {
     quiet: await sceneElsewhere(),
     untold: await sceneElsewhere(),
     aborted: await sceneElsewhere(),
+    covered: await sceneElsewhere(),
+    claimed: await sceneElsewhere({ KAFKA_PROGRESS_TOPIC: progress.claimed }),
     progressCommitted: await sceneElsewhere({ KAFKA_PROGRESS_TOPIC: progress.committed }),
     progressAborted: await sceneElsewhere({
       KAFKA_PROGRESS_TOPIC: progress.aborted,
@@ -221,6 +238,7 @@ beforeAll(async () => {
     }),
   };
   const begin = async (role: Role) => {
+    if (role === 'claimed') return claiming(scenes.claimed);
     const publisher = await scenes[role].publisher();
     await publisher.claim(scenes[role].tail);
     return publisher;
@@ -229,7 +247,7 @@ beforeAll(async () => {
   const opened = await Promise.all(roles.map(async (role) => [role, await begin(role)] as const));
   const publishers = Object.fromEntries(opened) as Record<Role, LeanPublisher>;
   await scenes.progressAborted.publish(publishers.progressAborted, [event(topics.steady, 0)]);
-  for (const role of ['lost', 'committed', 'halfway', 'quiet', 'aborted'] as const)
+  for (const role of ['lost', 'committed', 'halfway', 'quiet', 'aborted', 'covered'] as const)
     await write(publishers[role], topics[role], 0);
   const foreign = publishers.untold.newBatch();
   foreign.append(recordOf({ topic: topics.untold, headers: { id: '0', type: 'Placed' } }));
@@ -239,6 +257,10 @@ beforeAll(async () => {
     throw new Error('the relay dies');
   });
   await expect(died).rejects.toThrow();
+  const claim = publishers.claimed.commitText(publishers.claimed.newBatch(), 'claim', () => {
+    throw new Error('the relay dies');
+  });
+  await expect(claim).rejects.toThrow();
   const last = batchOf(publishers.progressCommitted, topics.steady, 2);
   await publishers.progressCommitted.commit(last, scenes.progressCommitted.progress(1), () =>
     kafka.nodes[fragile - 1]!.kill('SIGKILL'),
@@ -247,6 +269,8 @@ beforeAll(async () => {
     await publishers[role].commit(publishers[role].newBatch(), scenes[role].progress(1));
   // A takeover aborts one transaction, its timeout the other. The relay itself would wait for a leader.
   await takeOver(scenes.aborted);
+  await takeOver(scenes.covered);
+  await takeOver(scenes.claimed);
   await Promise.all(
     (['lost', 'committed', 'halfway', 'quiet', 'untold', 'progressCommitted'] as const).map((role) =>
       untilState(scenes[role], 'CompleteCommit'),
@@ -255,7 +279,7 @@ beforeAll(async () => {
   await untilState(scenes.progressAborted, 'CompleteAbort');
   await kafka.nodes[fragile - 1]!.restart();
   const unfinished: boolean[] = [];
-  const { lost, committed, halfway, quiet, untold, aborted } = topics;
+  const { lost, committed, halfway, quiet, untold, aborted, covered } = topics;
   for (const topic of [
     lost,
     committed,
@@ -263,8 +287,10 @@ beforeAll(async () => {
     quiet,
     untold,
     aborted,
+    covered,
     progress.committed,
     progress.aborted,
+    progress.claimed,
   ])
     unfinished.push(await isUnfinished(scenes.lost, { topic, partition: 0 }));
   expect(new Set(unfinished).size, 'all or none').toBe(1);
@@ -338,7 +364,7 @@ async function heartbeatAfter(role: 'quiet' | 'untold'): Promise<MarkerFound[]> 
   expect((await publisher.claim(scene.tail))?.eventCount).toBe(1);
   const found: MarkerFound[] = [];
   onTestFinished(onMarkerFound((one) => void found.push(one)));
-  for (let at = 2; found.length === 0 && at < 100; at++) {
+  for (let at = 2; found.length === 0; at++) {
     nameStanding(scene.kafka, scene.transactionalId, [{ topic: outage.topics[role], partition: 0 }]);
     await publisher.commit(publisher.newBatch(), scene.progress(at));
   }
@@ -374,6 +400,26 @@ test('what was aborted and is published again appears once', async () => {
   await successor.commit(batchOf(successor, topics.aborted, 0), scenes.aborted.progress(1));
   await sendOther(topics.aborted, 'last');
   expect(await keysUntil(topics.aborted, 'last')).toEqual(['event 0', 'last']);
+});
+
+test('what was aborted appears once, though a progress covers it since: its events became dead letters', async () => {
+  const { covered } = outage.scenes;
+  const topic = outage.topics.covered;
+  const second = await covered.publisher();
+  expect(await second.claim(covered.tail)).toBeNull();
+  await second.commit(second.newBatch(), covered.progress(1));
+  const third = await covered.publisher();
+  expect((await third.claim(covered.tail))?.eventCount).toBe(1);
+  await third.commit(batchOf(third, topic, 0), covered.progress(2));
+  await sendOther(topic, 'last');
+  expect(await keysUntil(topic, 'last')).toEqual(['event 0', 'last']);
+});
+
+test('a claim alone holds nothing up, though nobody knows how its transaction ended', async () => {
+  const { claimed } = outage.scenes;
+  const publisher = await claimed.publisher();
+  expect(await publisher.claim(claimed.tail)).toBeNull();
+  await publisher.commit(publisher.newBatch(), claimed.progress(1));
 });
 
 test('a progress that was committed counts', async () => {

@@ -16,6 +16,7 @@ const batch = (
     value: null,
     headers: [],
     producerId,
+    producerEpoch: 0,
   })),
   ...rest,
 });
