@@ -218,7 +218,7 @@ export function deadLettersApi({ config, jobs }: Pick<Use, 'config' | 'jobs'>) {
           throw new Refused(
             403,
             'PAYLOADS_MASKED',
-            'payloads are masked for you, so you cannot edit one; a patch changes it unseen',
+            'payloads are masked for you, so you cannot edit one (console.operatePayloads must be full); a patch changes it unseen',
           );
         const { position } = context.req.valid('param');
         const outcome = await fixAsSeen({ config, position, seen, payload, actor });
@@ -295,7 +295,7 @@ async function shownLetter(config: Config, visitor: Visitor, position: string) {
     visitor.role !== 'operate'
       ? 'you may look, and not act'
       : view !== 'full'
-        ? 'payloads are masked for you'
+        ? `payloads are ${view === 'off' ? 'not shown' : 'masked'} for you: editing needs console.operatePayloads to be full`
         : fixedWhy;
   return {
     letter,
