@@ -19,6 +19,7 @@ import { Heading } from '../../parts/heading.tsx';
 import { VerdictCard } from '../../parts/verdict.tsx';
 import { Visible } from '../../parts/visible.tsx';
 import { EventLink, UnjudgedTable } from './pieces.tsx';
+import { isAuditStale } from './stale.ts';
 import { VerifyCard } from './verify.tsx';
 import { found, kindOf, proofWords } from './words.ts';
 
@@ -46,16 +47,18 @@ export default function Audit() {
           </Empty>
         </Card>
       )}
-      {data?.report != null && <StandingCards report={data.report} />}
+      {data?.report != null && <StandingCards report={data.report} everyMinutes={data.everyMinutes} />}
       {!isPending && <VerifyCard />}
     </>
   );
 }
 
-function StandingCards({ report }: { report: Standing }) {
+type StandingProps = { readonly report: Standing; readonly everyMinutes: number };
+
+function StandingCards({ report, everyMinutes }: StandingProps) {
   return (
     <>
-      <Proof report={report} />
+      <Proof report={report} everyMinutes={everyMinutes} />
       <FindingsCard report={report} />
       <Unjudged counts={report.audit.unjudged} since={report.audit.startedAt} />
       <Runs report={report} />
@@ -63,10 +66,11 @@ function StandingCards({ report }: { report: Standing }) {
   );
 }
 
-function Proof({ report: { audit, open, at } }: { report: Standing }) {
+function Proof({ report: { audit, open, at }, everyMinutes }: StandingProps) {
   const { verifiedAt, verifiedLsn, lastError, lastErrorAt, heldBack } = audit;
   const total = Object.values(open).reduce((sum, each) => sum + each, 0);
-  const [tone, label] = proofOf(total, verifiedAt !== null, lastError !== null || heldBack !== null);
+  const isStale = isAuditStale(audit, everyMinutes, Date.now());
+  const [tone, label] = proofOf(total, verifiedAt !== null, lastError !== null || heldBack !== null, isStale);
   return (
     <VerdictCard
       about="What is proven"
@@ -80,6 +84,7 @@ function Proof({ report: { audit, open, at } }: { report: Standing }) {
         ) : (
           <>
             Every event up to <Time at={verifiedAt} /> is published exactly once, or is a dead letter.
+            {isStale && ' Nothing later is verified: no audit has run for over an hour.'}
           </>
         )
       }
@@ -165,9 +170,15 @@ function Proof({ report: { audit, open, at } }: { report: Standing }) {
   );
 }
 
-function proofOf(findings: number, isVerified: boolean, isDelayed: boolean): readonly [Tone, string] {
+function proofOf(
+  findings: number,
+  isVerified: boolean,
+  isDelayed: boolean,
+  isStale: boolean,
+): readonly [Tone, string] {
   if (findings > 0) return ['bad', proofWords.bad];
   if (!isVerified) return ['warn', proofWords.warn];
+  if (isStale) return ['warn', 'no audit runs'];
   return isDelayed ? ['warn', 'delayed'] : ['good', proofWords.good];
 }
 
