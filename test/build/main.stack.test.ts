@@ -163,7 +163,7 @@ describe.concurrent.each(nodes)('on Node %s', (version) => {
         events: 1,
         compared: 1,
       });
-      await command('status');
+      await command('status', '--wait-seconds', '60');
       relay.kill('SIGTERM');
       expect(await once(relay, 'exit')).toEqual([0, null]);
       expect(errors).not.toMatch(/warning/i);

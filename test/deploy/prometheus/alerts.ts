@@ -6,7 +6,7 @@ import { type Prometheus, startPrometheus } from '../../../stack/prometheus.ts';
 
 /** Often enough for a window of 10 min that is hastened to 5 s, seldom enough for two cores. */
 const intervalMs = 250;
-const waitMs = 60_000;
+const waitMs = 120_000;
 
 export class AlertWatch implements AsyncDisposable {
   readonly #prometheus: Prometheus;
