@@ -381,7 +381,7 @@ export type MetricsOptions = {
  * How often to see how late the event loop is, which the figures for its delay include. prom-client's own 10 ms wake an
  * idle relay a hundred times a second.
  */
-const loopLookMs = 50;
+const loopLookMs = 100;
 
 export function createMetrics(options: MetricsOptions = {}) {
   const { process: ofProcess = true, slot, partitionsMax = 0, hotKeys = 0, showKeys = false } = options;

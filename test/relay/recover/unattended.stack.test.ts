@@ -209,7 +209,8 @@ describe('where Postgres keeps the times of commits', { timeout: 120_000 }, () =
     await fill();
     await expect.poll(retained, { timeout: 10_000 }).toBeGreaterThan(before);
     for (let round = 0; (await fill()) !== 'lost'; round++) expect(round).toBeLessThan(40);
-    await expect.poll(() => relay.metric('outbox_relay_slot_wal_status', 'status="lost"')).toBe(1);
+    const isLost = () => relay.metric('outbox_relay_slot_wal_status', 'status="lost"');
+    await expect.poll(isLost, { timeout: 10_000 }).toBe(1);
     // As much again: the slot holds nothing any more, and no new one is made while Kafka is away.
     for (let round = 0; round < 12; round++) expect(await fill()).toBe('lost');
     proxy.calm();
