@@ -216,7 +216,7 @@ describe('what is shown', () => {
     await listed.waitFor();
     const page = await context.newPage();
     await page.goto(desk.served.url);
-    const row = page.getByRole('region', { name: 'Last transactions' }).getByRole('row').nth(2);
+    const row = page.getByRole('region', { name: 'Last transactions' }).getByRole('row').nth(1);
     await row.waitFor();
     desk.kafkaProxy.shut();
     const isKept = async (each: Page, known: Locator) => {

@@ -7,7 +7,7 @@ import { cursorText, parseCursor } from '../../../relay/operations/find-event/cu
 import { findEvents } from '../../../relay/operations/find-event/find-event.ts';
 import type { FindStep, Found, FoundRow, Wanted } from '../../../relay/operations/find-event/found.ts';
 import { describeUnread } from '../../../relay/operations/find-event/notes.ts';
-import { recentTransactions } from '../../../relay/operations/recent-transactions.ts';
+import { recentTransactionsOf } from '../../../relay/operations/recent-transactions.ts';
 import type { PayloadView } from '../access/visitor.ts';
 import { type Fault, faultOf } from '../fault.ts';
 import { kept } from '../kept.ts';
@@ -60,7 +60,7 @@ const stepEveryMs = 200;
 const transactionsKeptMs = 4_000;
 
 export function findApi({ config, log }: Pick<Use, 'config' | 'log'>) {
-  const transactions = kept(transactionsKeptMs, () => recentTransactions(config));
+  const transactions = kept(transactionsKeptMs, recentTransactionsOf(config));
   let searches = 0;
   return new Hono<Env>()
     .get('/', valid('query', query), (context) => {

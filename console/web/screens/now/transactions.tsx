@@ -1,8 +1,8 @@
 /** The last Kafka transactions, and the Postgres transactions that each one ends with. */
 import { useQuery } from '@tanstack/react-query';
-import type { KafkaTransaction } from '../../../../relay/operations/recent-transactions.ts';
+import type { Heartbeats, KafkaTransaction } from '../../../../relay/operations/recent-transactions.ts';
 import { api, ask } from '../../data/api.ts';
-import { count, milliseconds, unknown } from '../../data/format.ts';
+import { count, counted, milliseconds, unknown } from '../../data/format.ts';
 import { Card, Empty, QueryFailure, Scroll, Time, Waiting } from '../../parts/basics.tsx';
 
 const everyMs = 5_000;
@@ -26,13 +26,26 @@ export function Transactions() {
       {recent.isPending && <Waiting lines={8} />}
       {data !== undefined &&
         (data.transactions.length === 0 ? (
-          <Empty title="No Kafka transaction yet">{data.note}</Empty>
+          <Empty title="No Kafka transaction with events">{data.note}</Empty>
         ) : (
-          <Table transactions={data.transactions} />
+          <>
+            <Table transactions={data.transactions} />
+            <LeftOut {...data.heartbeats} />
+          </>
         ))}
     </Card>
   );
 }
+
+/** Or they would fill the table while nothing is written. */
+const LeftOut = ({ count, latestAt, areLettersKnown }: Heartbeats) =>
+  count > 0 &&
+  latestAt !== null && (
+    <p className="quiet">
+      {counted(count, 'heartbeat')} between and after {count === 1 ? 'is' : 'are'} left out, the latest of{' '}
+      <Time at={latestAt} />.{!areLettersKnown && ' Some may have dead letters, which could not be read.'}
+    </p>
+  );
 
 const Table = ({ transactions }: { transactions: readonly KafkaTransaction[] }) => (
   <Scroll label="Kafka transactions, latest first">
@@ -62,13 +75,13 @@ const Table = ({ transactions }: { transactions: readonly KafkaTransaction[] }) 
 function Line({ transaction }: { transaction: KafkaTransaction }) {
   const { committedAt, commitLsn, writtenAt, offset, eventCount, letterCount, instance, isPartial } =
     transaction;
-  // Without events it only confirms a heartbeat, for which the relay takes its time.
+  // The relay takes its time for what it does not publish.
   const afterMs =
     committedAt === null || eventCount === 0
       ? null
       : Math.max(0, Date.parse(writtenAt) - Date.parse(committedAt));
   return (
-    <tr className={eventCount === 0 && letterCount === 0 ? 'idle' : undefined}>
+    <tr>
       <td>{committedAt === null ? unknown : <Time at={committedAt} />}</td>
       <td>
         {commitLsn === null ? unknown : <code>{commitLsn}</code>}
