@@ -66,8 +66,13 @@ export type TailOptions = {
 /** Who wrote a record in a transaction. */
 type Writer = { readonly producerId: bigint; readonly producerEpoch: number };
 
-/** A claim, and the last progress before it: null if there was none, undefined if it may have been removed since. */
-export type Claim = Writer & { readonly found: (Writer & { readonly text: string }) | null | undefined };
+/**
+ * A claim, and the last progress before it: null if there was none, undefined if it may have been removed since. Without a
+ * writer, it was written outside of a transaction, as by somebody who restored it.
+ */
+export type Claim = Writer & {
+  readonly found: (Partial<Writer> & { readonly text: string }) | null | undefined;
+};
 
 /** Follows the progress topic for one slot, so that a standby is up to date when it takes over. */
 export class ProgressTail {
@@ -275,7 +280,7 @@ export class ProgressTail {
       const [text, writer] = [this.#latest, this.#latestBy];
       // Compaction removes a progress only for a later one, and by then it has removed every claim but the last between.
       const none = this.#isTrimmed || this.#claims.length === 0 ? undefined : null;
-      const found = text === undefined || writer === undefined ? none : { ...writer, text };
+      const found = text === undefined ? none : { ...writer, text };
       if (by !== undefined) this.#claims = [...this.#claims.slice(1 - claimsMax), { ...by, found }];
       this.#waiting.get(value?.toString() ?? '')?.(text);
     }

@@ -36,6 +36,7 @@ export function wasCommitted(
   if (found === undefined || found === null) return false;
   // With a transaction, its progress would have been committed. This holds for released events too, whose positions were
   // covered long before. A transaction of protocol 1 may share its epoch with one that was committed.
-  const isLater = found.producerId !== producerId || producerEpoch > found.producerEpoch;
-  return !isLater && position.ordinal < publishedEvents(parseProgress(found.text), position.commitLsn);
+  const isCovered = position.ordinal < publishedEvents(parseProgress(found.text), position.commitLsn);
+  if (isCovered && found.producerEpoch === undefined) return undefined;
+  return isCovered && found.producerId === producerId && producerEpoch <= found.producerEpoch!;
 }

@@ -75,6 +75,13 @@ test('nor before the claim of this session, if it found nothing', () => {
   expect(wasCommitted(record(0, 15n), [claim(1)])).toBe(false);
 });
 
+test('a progress that nobody wrote in a transaction covers what may have been aborted, and proves what was', () => {
+  const restored = { ...claim(2), found: { text: serializeProgress({ ...progress, endLsn: 20n }) } };
+  expect(wasCommitted(record(1, 15n), [claim(1, 10n), restored])).toBe(undefined);
+  expect(wasCommitted(record(1, 15n), [restored, claim(3, 30n)])).toBe(undefined);
+  expect(wasCommitted(record(1, 20n), [restored, claim(3, 30n)])).toBe(false);
+});
+
 test('without a claim after it, or without a position, nobody can tell', () => {
   expect(wasCommitted(record(2, 15n), [claim(1, 10n), claim(2, 20n)])).toBe(undefined);
   expect(wasCommitted(record(1, 15n), [])).toBe(undefined);
