@@ -260,6 +260,28 @@ describe('what is shown', () => {
     await streaming(page).waitFor();
   });
 
+  test('of the audit is until when all is proven, and that no audit runs once none has run again', async () => {
+    const { world } = desk;
+    const { code, stderr } = await world.command('audit', '--once');
+    expect(code, stderr).toBe(0);
+    await using tab = await desk.open();
+    const { page } = tab;
+    await desk.signIn(page);
+    await page.goto(`${desk.served.url}/audit`);
+    const badge = page.getByRole('region', { name: 'What is proven' }).locator('.badge').first();
+    await badge.getByText(/^proven until \d\d:\d\d:\d\d$/).waitFor();
+    await page.screenshot({ path: join(pictures, 'audit-proven-light.png'), fullPage: true });
+    await world.pool.query(
+      `update outbox.audit set last_run_at = last_run_at - interval '10 minutes', last_run_ms = 1000`,
+    );
+    await page.reload();
+    await badge.getByText(/^proven until .+, no audit runs now$/).waitFor();
+    await page.getByText('no audit is known to run now').waitFor();
+    await page.screenshot({ path: join(pictures, 'audit-ended-light.png'), fullPage: true });
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await page.screenshot({ path: join(pictures, 'audit-ended-dark.png'), fullPage: true });
+  });
+
   test('of a screen whose code is gone is a way on, and the other screens stay', async () => {
     await using tab = await desk.open();
     const { page } = tab;

@@ -3,7 +3,8 @@ import { useQuery } from '@tanstack/react-query';
 import type { InferResponseType } from 'hono/client';
 import { Link } from 'wouter';
 import { api, ask } from '../../data/api.ts';
-import { count, counted, milliseconds, unknown } from '../../data/format.ts';
+import { byServer, useNow } from '../../data/clock.ts';
+import { count, counted, localTime, milliseconds, unknown } from '../../data/format.ts';
 import {
   Ago,
   Badge,
@@ -18,8 +19,8 @@ import {
 import { Heading } from '../../parts/heading.tsx';
 import { VerdictCard } from '../../parts/verdict.tsx';
 import { Visible } from '../../parts/visible.tsx';
+import { isAuditKnownToRun } from './known-to-run.ts';
 import { EventLink, UnjudgedTable } from './pieces.tsx';
-import { isAuditStale } from './stale.ts';
 import { VerifyCard } from './verify.tsx';
 import { found, kindOf, proofWords } from './words.ts';
 
@@ -69,8 +70,9 @@ function StandingCards({ report, everyMinutes }: StandingProps) {
 function Proof({ report: { audit, open, at }, everyMinutes }: StandingProps) {
   const { verifiedAt, verifiedLsn, lastError, lastErrorAt, heldBack } = audit;
   const total = Object.values(open).reduce((sum, each) => sum + each, 0);
-  const isStale = isAuditStale(audit, everyMinutes, Date.now());
-  const [tone, label] = proofOf(total, verifiedAt !== null, lastError !== null || heldBack !== null, isStale);
+  const isRunning = isAuditKnownToRun(audit, everyMinutes, byServer(useNow()));
+  const isDelayed = lastError !== null || heldBack !== null;
+  const [tone, label] = proofOf(total, verifiedAt, isDelayed, isRunning);
   return (
     <VerdictCard
       about="What is proven"
@@ -84,7 +86,7 @@ function Proof({ report: { audit, open, at }, everyMinutes }: StandingProps) {
         ) : (
           <>
             Every event up to <Time at={verifiedAt} /> is published exactly once, or is a dead letter.
-            {isStale && ' Nothing later is verified: no audit has run for over an hour.'}
+            {!isRunning && ' Nothing later is verified, and no audit is known to run now.'}
           </>
         )
       }
@@ -172,14 +174,15 @@ function Proof({ report: { audit, open, at }, everyMinutes }: StandingProps) {
 
 function proofOf(
   findings: number,
-  isVerified: boolean,
+  verifiedAt: string | null,
   isDelayed: boolean,
-  isStale: boolean,
+  isRunning: boolean,
 ): readonly [Tone, string] {
   if (findings > 0) return ['bad', proofWords.bad];
-  if (!isVerified) return ['warn', proofWords.warn];
-  if (isStale) return ['warn', 'no audit runs'];
-  return isDelayed ? ['warn', 'delayed'] : ['good', proofWords.good];
+  if (verifiedAt === null) return ['warn', proofWords.warn];
+  const proven = `${proofWords.good} until ${localTime(verifiedAt)}`;
+  if (!isRunning) return ['warn', `${proven}, no audit runs now`];
+  return isDelayed ? ['warn', `${proven}, delayed`] : ['good', proven];
 }
 
 function FindingsCard({ report: { audit, open, latest } }: { report: Standing }) {
