@@ -77,6 +77,22 @@ export function pointerOf(path: string): string | undefined {
   return pointer;
 }
 
+/**
+ * What a person begins with who writes a patch as text. Of a field that is known, it keeps each event's own value; of one
+ * that is not, it finds nothing to replace. @param path at which the events are refused
+ */
+export function examplePatch(path: string): string {
+  const pointer = pointerOf(path) ?? '';
+  const operation =
+    pointer === ''
+      ? '{ "op": "replace", "path": "/name/of/the/field", "value": "new value" }'
+      : `{ "op": "convert", "path": ${JSON.stringify(pointer)}, "to": "number" }`;
+  return `[\n  ${operation}\n]`;
+}
+
+/** Apart from white space. */
+export const isSamePatch = (one: string, other: string): boolean => compact(one) === compact(other);
+
 /** What is wrong with a patch as text, as far as it can be said here; undefined where the server shall say. */
 export function patchFault(text: string): string | undefined {
   let read: unknown;

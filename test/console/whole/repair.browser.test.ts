@@ -74,6 +74,27 @@ describe('a bad deployment', () => {
     await page.getByText(`"twelve" in ${badDeployment}`).waitFor();
     await page.getByRole('link', { name: 'Patch…' }).click();
     expect(await page.getByLabel('Field', { exact: true }).inputValue()).toBe('seq');
+    // Neither what the form nor what the text begins with can be stored, also once it is previewed.
+    const fixAll = page.getByRole('button', { name: 'Fix all with it' });
+    const preview = page.getByRole('button', { name: 'Preview', exact: true });
+    await preview.click();
+    await page.getByText('To fix them: Say first what to do with which field.').waitFor();
+    await page.getByRole('button', { name: 'Write it as text' }).click();
+    const asText = page.getByRole('textbox', { name: 'JSON Patch' });
+    expect(JSON.parse(await asText.inputValue())).toEqual([{ op: 'convert', path: '/seq', to: 'number' }]);
+    await preview.click();
+    await page.getByText('would not be stored').first().waitFor();
+    await page.getByText('To fix them: Edit the patch first: it is an example.').waitFor();
+    expect(await fixAll.isDisabled()).toBe(true);
+    await picture(page, 'story-3-example');
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await picture(page, 'story-3-example-dark');
+    await page.emulateMedia({ colorScheme: 'light' });
+    await asText.fill('[{ "op": "remove", "path": "/seq" }]');
+    await preview.click();
+    await page.getByText('would not be stored').first().waitFor();
+    expect(await page.getByText('it is an example').count()).toBe(0);
+    await page.getByRole('button', { name: 'Use the form' }).click();
     await page.getByLabel('What to do').selectOption('convert');
     await page.getByRole('button', { name: 'Try it on all' }).click();
     await page.getByText(`0 of ${badDeployment}`).waitFor();

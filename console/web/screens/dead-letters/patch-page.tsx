@@ -11,7 +11,7 @@ import { Heading } from '../../parts/heading.tsx';
 import { JobCard, type JobView } from '../../parts/job.tsx';
 import { later } from '../../parts/later.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
-import { patchFault, type Step, writePatch } from '../../parts/patch.ts';
+import { examplePatch, isSamePatch, patchFault, type Step, writePatch } from '../../parts/patch.ts';
 import { Visible } from '../../parts/visible.tsx';
 import { visibleText } from '../../parts/visible-text.ts';
 import { chosen } from './actions.tsx';
@@ -41,6 +41,8 @@ export function PatchPage() {
   ]);
   /** null while the form writes it. */
   const [typed, setTyped] = useState<string | null>(null);
+  const example = examplePatch(fieldOf(path));
+  const [isFormEdited, setIsFormEdited] = useState(false);
   const [trialId, setTrialId] = useState<string | null>(null);
   const written = writePatch(steps);
   const patch = typed ?? ('patch' in written ? written.patch : '');
@@ -68,8 +70,17 @@ export function PatchPage() {
   const isKnown =
     trialResult !== null || (shown.data !== undefined && shown.data.shown.length >= shown.data.total);
   const warned = warnedOf(trialResult?.sameValues ?? shown.data?.sameValue.operations ?? []);
+  const whyNotEdited =
+    typed === null
+      ? isFormEdited
+        ? null
+        : 'Say first what to do with which field.'
+      : isSamePatch(typed, example)
+        ? 'Edit the patch first: it is an example.'
+        : null;
   const whyNotFix =
     whyNot ??
+    whyNotEdited ??
     (!isChecked
       ? 'Preview it or try it on all first.'
       : trialResult?.wouldPublish === 0
@@ -102,7 +113,7 @@ export function PatchPage() {
         aside={
           <Button
             onClick={() => {
-              setTyped(typed === null ? patch : null);
+              setTyped(typed !== null ? null : isFormEdited && patch !== '' ? patch : example);
               change();
             }}
           >
@@ -115,6 +126,7 @@ export function PatchPage() {
             steps={steps}
             onChange={(next) => {
               setSteps(next);
+              setIsFormEdited(true);
               change();
             }}
             fault={'fault' in written ? written : undefined}

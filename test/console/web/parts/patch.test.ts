@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { patchFault, pointerOf, type Step, writePatch } from '../../../../console/web/parts/patch.ts';
+import {
+  examplePatch,
+  isSamePatch,
+  patchFault,
+  pointerOf,
+  type Step,
+  writePatch,
+} from '../../../../console/web/parts/patch.ts';
 import { parseJsonAsWritten } from '../../../../relay/encode/formats/json.ts';
 import { applyPatch } from '../../../../relay/operations/dead-letters/json-patch.ts';
 import { jsonText } from '../../../../relay/operations/json-text.ts';
@@ -84,4 +91,27 @@ test('converts the value that each event has, and keeps its digits', () => {
   expect(applied('{"n":1.50,"lines":[{"quantity":1},{"quantity":"9007199254740993.10"}]}', step)).toBe(
     '{"n":1.50,"lines":[{"quantity":1},{"quantity":9007199254740993.10}]}',
   );
+});
+
+test.each(['seq', '$.lines[*].price', '$.paid["shop.Card"].number', '', '$', 'a..b'])(
+  'begins the text of a patch of the field %j with an example that is valid',
+  (path) => {
+    const example = examplePatch(path);
+    expect(patchFault(example)).toBeUndefined();
+    expect(JSON.parse(example)).toHaveLength(1);
+  },
+);
+
+test('begins the text of a patch with the field that fails, whose own value it keeps', () => {
+  const patched = (document: string) =>
+    jsonText(applyPatch(parseJsonAsWritten(document), examplePatch('seq')));
+  expect(patched('{"seq":"12","b":"12"}')).toBe('{"seq":12,"b":"12"}');
+  expect(() => patched('{"seq":"twelve"}')).toThrow();
+  expect(() => applyPatch(parseJsonAsWritten('{"seq":1}'), examplePatch(''))).toThrow();
+});
+
+test('knows an example again that was only laid out', () => {
+  const example = examplePatch('seq');
+  expect(isSamePatch(example, ` ${example.replaceAll(' ', '')}\n`)).toBe(true);
+  expect(isSamePatch(example, example.replace('number', 'text'))).toBe(false);
 });
