@@ -55,11 +55,17 @@ export async function releaseKeys(
     }
     // No event of a topic that is set aside is published, not even on request. The key keeps waiting.
     const asked = { request, key: requested.key, lsn: transaction.commitLsn };
+    const waits = { ...asked, outcome: 'set-aside', published: [], refused: [], movedTo: undefined } as const;
     if (refusals.isSetAside(requested.key.topic)) {
-      releases.push({ ...asked, outcome: 'set-aside', published: [], refused: [], movedTo: undefined });
+      releases.push(waits);
       continue;
     }
     const done = await encodeWaiting(means.encoder, requested, transaction.committedAtMs, refusals);
+    // Settings that route elsewhere since the key was parked. The gate would have this decided again and again.
+    if (done.records.some(({ topic }) => refusals.isSetAside(topic))) {
+      releases.push(waits);
+      continue;
+    }
     const { published, refused } = done;
     for (const record of done.records) {
       records.push(record);

@@ -22,6 +22,7 @@ import { configOf } from '../settings.ts';
 const slot = unique('slot').replaceAll('-', '_');
 const key = { topic: 'orders', key: 'k' };
 const aside = new Set<string>();
+let routedTo = key.topic;
 const asides = { setsAside: true, isSetAside: (topic: string) => aside.has(topic) };
 
 let database: TestDatabase;
@@ -37,6 +38,7 @@ beforeEach(async () => {
     'truncate outbox.dead_letter cascade; truncate outbox.parked_key, outbox.key_release, outbox.progress, outbox.pause',
   );
   aside.clear();
+  routedTo = key.topic;
   session = await beginDecisions(pool, slot, '1', 'now');
 });
 
@@ -46,7 +48,7 @@ const encoder = {
     events.map(({ position, row }) =>
       row.payload === 'bad'
         ? { ...refusalOf(bad(row.aggregateid), position), row }
-        : recordOf({ topic: key.topic, key: row.aggregateid!, headers: { id: row.id! } }),
+        : recordOf({ topic: routedTo, key: row.aggregateid!, headers: { id: row.id! } }),
     ),
 } as unknown as Encoder;
 
@@ -234,6 +236,19 @@ test('a release of a topic that is set aside publishes nothing, and says why', a
   expect(await parkedSince()).toEqual(['0/200']);
 });
 
+test('so does a release to a topic that is set aside, where the settings have moved its events since', async () => {
+  await park(['good', 'new']);
+  routedTo = 'orders.v2';
+  aside.add(routedTo);
+  expect(await release('dead-letter', [await request()])).toEqual({
+    published: [],
+    outcomes: ['set-aside'],
+    newlyRefused: [],
+  });
+  expect(await letters()).toEqual(['e1 parked KEY_PARKED', 'e2 parked KEY_PARKED']);
+  expect(await parkedSince()).toEqual(['0/200']);
+});
+
 describe('when a topic is resumed', () => {
   const say = (what: 'pause' | 'resume') =>
     pool.query(
@@ -286,6 +301,7 @@ describe('when a topic is resumed', () => {
     aside.add(key.topic);
     expect(await release('park-key', (await ask()).pending)).toMatchObject({ outcomes: ['set-aside'] });
     aside.clear();
+    routedTo = key.topic;
     expect(await ask()).toMatchObject({ underWay: 1 });
   });
 
