@@ -84,7 +84,7 @@ describe('a bad deployment', () => {
     expect(JSON.parse(await asText.inputValue())).toEqual([{ op: 'convert', path: '/seq', to: 'number' }]);
     await preview.click();
     await page.getByText('would not be stored').first().waitFor();
-    await page.getByText('To fix them: Edit the patch first: it is an example.').waitFor();
+    await page.getByText('To fix them: Edit the example first.').waitFor();
     expect(await fixAll.isDisabled()).toBe(true);
     await picture(page, 'story-3-example');
     await page.emulateMedia({ colorScheme: 'dark' });
@@ -93,7 +93,7 @@ describe('a bad deployment', () => {
     await asText.fill('[{ "op": "remove", "path": "/seq" }]');
     await preview.click();
     await page.getByText('would not be stored').first().waitFor();
-    expect(await page.getByText('it is an example').count()).toBe(0);
+    expect(await page.getByText('Edit the example first').count()).toBe(0);
     await page.getByRole('button', { name: 'Use the form' }).click();
     await page.getByLabel('What to do').selectOption('convert');
     await page.getByRole('button', { name: 'Try it on all' }).click();

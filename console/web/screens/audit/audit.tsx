@@ -284,7 +284,14 @@ const runsShown = 20;
 function Runs({ report: { audit } }: { report: Standing }) {
   const runs = audit.runs.toSorted((a, b) => b.at.localeCompare(a.at));
   return (
-    <Card title="History" aside={<span className="quiet">the last {counted(runs.length, 'window')}</span>}>
+    <Card
+      title="History"
+      aside={
+        <span className="quiet">
+          the last {runs.length === 1 ? 'window' : counted(runs.length, 'window')}
+        </span>
+      }
+    >
       {runs.length === 0 ? (
         <Empty title="No window has ended yet" />
       ) : (

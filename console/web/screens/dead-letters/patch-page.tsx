@@ -76,7 +76,7 @@ export function PatchPage() {
         ? null
         : 'Say first what to do with which field.'
       : isSamePatch(typed, example)
-        ? 'Edit the patch first: it is an example.'
+        ? 'Edit the example first.'
         : null;
   const whyNotFix =
     whyNot ??

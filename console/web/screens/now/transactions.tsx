@@ -42,7 +42,7 @@ const LeftOut = ({ count, latestAt, areLettersKnown }: Heartbeats) =>
   count > 0 &&
   latestAt !== null && (
     <p className="quiet">
-      {counted(count, 'heartbeat')} between and after {count === 1 ? 'is' : 'are'} left out, the latest of{' '}
+      {counted(count, 'heartbeat')} between and after {count === 1 ? 'is' : 'are'} left out, the latest at{' '}
       <Time at={latestAt} />.{!areLettersKnown && ' Some may have dead letters, which could not be read.'}
     </p>
   );
