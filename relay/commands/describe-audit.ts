@@ -101,7 +101,7 @@ export function foreignLines(topics: readonly ForeignTopic[]): string[] {
       .slice(0, shown)
       .map(
         ({ topic, records, partition, offset, reason }) =>
-          `    ${count(records)} in ${topic}, the first at partition ${partition} offset ${offset}: ${printable(reason)}`,
+          `    ${count(records)} in ${topic}; the first, at partition ${partition} offset ${offset}: ${printable(reason)}`,
       ),
     ...(rest.length > 0 ? [`    and in ${counted(rest.length, 'more topic')}`] : []),
   ];

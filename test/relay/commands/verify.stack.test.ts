@@ -54,7 +54,7 @@ test('verify says how many records are of other producers, and where the first o
   await scene.writer.commit(scene.events(scene.record(id!)), await scene.progress());
   const { output, exitCode } = await run(scene.config);
   expect(output).toMatch(/^from other producers +2 {2}not judged$/m);
-  expect(output).toContain(`    2 in ${scene.topic}, the first at partition 1 offset 0: no header id\n`);
+  expect(output).toContain(`    2 in ${scene.topic}; the first, at partition 1 offset 0: no header id\n`);
   expect(output).toMatch(/^ok: .*; 2 records of other producers not judged$/m);
   expect(exitCode).toBeUndefined();
 });
