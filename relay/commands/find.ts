@@ -43,7 +43,7 @@ Examples:
   $ outbox-relay find 6f1c2c4e-7f0e-4f0a-9c53-2a5d1c6f9b10
   $ outbox-relay find 000000000172f1a8.00000000
   $ outbox-relay find --key order-4711 --since 2h
-  $ outbox-relay find --type OrderPlaced --since 2026-01-31T12:00:00Z --until 2026-01-31T12:05:00Z
+  $ outbox-relay find --type app.order.OrderPlaced --since 2026-01-31T12:00:00Z --until 2026-01-31T12:05:00Z
   $ outbox-relay find 6f1c2c4e-7f0e-4f0a-9c53-2a5d1c6f9b10 --json | jq -r '.events[].state'`;
 
 export function findCommand(load: Load): Command {

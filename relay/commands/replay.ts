@@ -77,7 +77,7 @@ continued, or the progress belongs to another database
 Examples:
   $ outbox-relay replay --from 2026-01-31T08:00:00Z --until 2026-01-31T09:00:00Z --dry-run
   $ outbox-relay replay --key 42 --key 43 --reason OPS-17 --yes
-  $ outbox-relay replay --type OrderPlaced --from 7d --to-topic orders-rebuilt --yes
+  $ outbox-relay replay --type app.order.OrderPlaced --from 7d --to-topic orders-rebuilt --yes
   $ outbox-relay replay --before-first-start --reason 'first load' --yes
   $ outbox-relay replay --resume 20260131-1f3a9c07
   $ outbox-relay replay list`;
