@@ -801,7 +801,8 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/publish/lean/mending.ts',
     find: '    await raise(timeoutMs);\n    this.#fate = undefined;\n',
     replace: '    this.#fate = undefined;\n',
-    tests: 'simulation',
+    tests: ['test/relay/publish/lean/markers.kafka.test.ts'],
+    only: 'dies in its first transaction',
   },
   {
     name: 'in protocol 2 the next transaction has the epoch of the one before',

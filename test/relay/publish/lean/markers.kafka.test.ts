@@ -322,11 +322,11 @@ test('what was committed stays, though the next session dies in its first transa
   const second = await committed.publisher();
   expect((await second.claim(committed.tail))?.eventCount).toBe(1);
   await write(second, topic, 1);
-  await second.abandon();
   const third = await committed.publisher();
   await third.claim(committed.tail);
   await third.commit(batchOf(third, topic, 1), committed.progress(2));
-  expect(await keysUntil(topic, 'event 1')).toEqual(['event 0', 'event 1']);
+  await sendOther(topic, 'last');
+  expect(await keysUntil(topic, 'last')).toEqual(['event 0', 'event 1', 'last']);
 });
 
 test('what was committed stays, though its session and the coordinator died while they finished it', async () => {
@@ -351,7 +351,8 @@ test('what was committed stays, though its session and the coordinator died whil
   const successor = await halfway.publisher();
   expect((await successor.claim(halfway.tail))?.eventCount).toBe(1);
   await successor.commit(batchOf(successor, topic, 1), halfway.progress(2));
-  expect(await keysUntil(topic, 'event 1')).toEqual(['event 0', 'event 1']);
+  await sendOther(topic, 'last');
+  expect(await keysUntil(topic, 'last')).toEqual(['event 0', 'event 1', 'last']);
 });
 
 /**
