@@ -330,6 +330,25 @@ describe('on a database that is ready', () => {
     expect(found).toMatchObject({ status: 'fail', fix: expect.stringContaining('topics.create') });
   });
 
+  test('a version that the settings name and the registry lacks is red, also without schema files', async () => {
+    const subject = unique('pinned');
+    const settings = {
+      OUTBOX_RELAY_SCHEMAS_DIRECTORY: 'no-such-directory',
+      OUTBOX_RELAY_SCHEMAS_VERSIONS: `${subject}=1`,
+    };
+    expect(await only('subjects', settings)).toMatchObject({
+      status: 'fail',
+      message: expect.stringContaining(`no version 1 of ${subject}`),
+      fix: expect.stringContaining('schemas.versions'),
+    });
+    const { registryUrl } = await servers();
+    await registerSchema(subject, { type: 'record', name: 'Placed', fields: [] });
+    expect(await only('subjects', settings)).toMatchObject({ status: 'ok' });
+    const address = `${registryUrl}/subjects/${subject}/versions/1`;
+    expect((await fetch(address, { method: 'DELETE' })).ok).toBe(true);
+    expect(await only('subjects', settings)).toMatchObject({ status: 'fail' });
+  });
+
   test('a schema file without its subject is red until it is registered', async () => {
     const settings = {
       OUTBOX_RELAY_SCHEMAS_DIRECTORY: 'schemas',
