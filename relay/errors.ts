@@ -290,7 +290,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   KAFKA_UNSUITABLE:
     'The relay cannot use the cluster as it is configured. `outbox-relay check` names the setting.',
   TOPIC_NOT_ALLOWED:
-    'The event routes to a topic that `topics.allow` does not list, or whose name is not valid in Kafka.',
+    'The event routes to a topic that `topics.allow` does not list, or whose name is not valid in Kafka. Add the topic to `topics.allow` and restart the relay, then resubmit the event. If its aggregatetype is wrong, discard it and write it again.',
   TOPIC_MISSING:
     'The topic does not exist, and the relay cannot create it: topics.create is off, topics.createMax is reached, or the cluster has a topic whose name differs only in `.` and `_`. Create the topic, then resubmit the event.',
   TOPIC_REFUSED:
@@ -309,7 +309,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   REGISTRY_READ_ONLY:
     'The registry accepts no new versions: it or the subject is in mode READONLY or IMPORT. Register at the registry that accepts writes, or set the mode to READWRITE (`PUT {"mode": "READWRITE"}` to <registry>/mode, or /mode/<subject>).',
   SCHEMA_MISSING:
-    'The registry has no schema under the subject of this event, or not the configured version of it. Register it (`outbox-relay schemas register`), then resubmit the event.',
+    'The registry has no schema under the subject of this event, or not the version that `schemas.versions` or the header `schema-version` names. Register it (`outbox-relay schemas register`), or correct `schemas.versions`, then resubmit the event.',
   SCHEMA_INVALID:
     'The relay cannot use this Avro schema. The message says why. Correct it, in the registry or in the file, then resubmit the events that failed on it.',
   TYPE_NOT_IN_SCHEMA:
