@@ -11,7 +11,6 @@
  * A partition is sure while its leader answers on the same connection. A leader is lost for the controller when it is
  * silent for `broker.session.timeout.ms`, 9 s by default, and an outage that is visible breaks the connection.
  */
-
 import type { Kafka } from 'kafkajs';
 import { kafkaErrorType } from '../../connect/kafka.ts';
 import { RelayError } from '../../errors.ts';
@@ -367,6 +366,8 @@ export class Markers {
     if (this.#ends.has(name)) return 'commit';
     const isProgress = name === nameOf(this.#options.progress);
     if (isProgress && this.#lastFate !== undefined) return this.#lastFate;
+    // Of a release in protocol 1, nothing else tells it.
+    if (!isProgress && this.#aborted?.has(name) === true) return 'abort';
     const records = await firstRecords(wire, broker, place, producer, firstOffset ?? 0n);
     if (isProgress) {
       // It is alone in its transaction, and nobody can have read it and gone on.
@@ -374,8 +375,6 @@ export class Markers {
       throw untold(place, 'its coordinator does not know it any more');
     }
     const [record] = records;
-    // Of a release in protocol 1, nothing else tells it.
-    if (this.#aborted?.has(name) === true) return 'abort';
     const wasCommitted = record && this.#options.wasCommitted?.(record);
     if (wasCommitted === undefined) throw untold(place, 'no claim after it says what was committed');
     return wasCommitted ? 'commit' : 'abort';

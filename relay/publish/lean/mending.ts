@@ -7,7 +7,6 @@
  * A request of this epoch that arrives late, or a second time, is refused when the next ordinary transaction begins, since
  * that has another epoch again. Until then it begins or ends only what has the same outcome.
  */
-
 import { kafkaErrorType } from '../../connect/kafka.ts';
 import { codes } from '../wire/error-codes.ts';
 import { type Broker, decodeAddPartitions, decodeEndTxn, protocolError } from '../wire/kafkajs-internals.ts';

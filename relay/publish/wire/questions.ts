@@ -5,7 +5,6 @@
  * kafkajs's admin always asks for ends as `read_committed`, and gives up on all partitions where one is refused.
  * @see https://kafka.apache.org/protocol#protocol_api_keys
  */
-
 import { groupBy } from '../../model/builtins.ts';
 import { codes } from './error-codes.ts';
 import { compactLengthBytes, compactTextBytes, Fields, textBytes } from './fields.ts';
