@@ -303,7 +303,7 @@ function unwrap(schema: z.ZodType): z.ZodType {
 }
 
 /** `publish.lingerMs` is `OUTBOX_RELAY_PUBLISH_LINGER_MS`. */
-function environmentName(path: readonly string[]): string {
+export function environmentName(path: readonly string[]): string {
   return `OUTBOX_RELAY_${path.map((part) => part.replace(/[A-Z]/g, '_$&')).join('_')}`.toUpperCase();
 }
 

@@ -1,4 +1,5 @@
 /** Owns what is said where a port cannot be listened on: whose setting it is, and how to choose another. */
+import { environmentName } from '../config/config.ts';
 import { RelayError } from '../errors.ts';
 
 export type Listener = {
@@ -9,16 +10,10 @@ export type Listener = {
   readonly port: number;
 };
 
-const variables: Readonly<Record<Listener['portKey'], string>> = {
-  'http.port': 'OUTBOX_RELAY_HTTP_PORT',
-  'audit.httpPort': 'OUTBOX_RELAY_AUDIT_HTTP_PORT',
-  'console.port': 'OUTBOX_RELAY_CONSOLE_PORT',
-};
-
 /** @param cause of the server that did not listen */
 export function listenFailure({ portKey, hostKey, host, port }: Listener, cause: unknown): RelayError {
   const { code } = cause as NodeJS.ErrnoException;
-  const another = `set ${portKey} (${variables[portKey]}) to another port, or to 0 for any free one`;
+  const another = `set ${portKey} (${environmentName(portKey.split('.'))}) to another port, or to 0 for any free one`;
   const message =
     code === 'EADDRINUSE'
       ? `${portKey} is in use by another process: ${host}:${port}; ${another}`
