@@ -26,7 +26,7 @@ export async function readLevels(history: SubjectHistory, subjects: readonly str
       ...(await Promise.all(
         subjects
           .slice(index, index + atOnce)
-          .map(async (subject) => ({ subject, ...(await history.level(subject)) })),
+          .map(async (subject) => ({ subject, ...(await history.level(subject, registry)) })),
       )),
     );
   return { registry, subjects: found };

@@ -99,14 +99,15 @@ export class SubjectHistory {
    * A registry that says NONE may mean another level. Apicurio says it of every subject without a level of its own, and of
    * itself where REGISTRY_RULES_GLOBAL_COMPATIBILITY sets the level. So NONE counts only if the registry also accepts, after
    * the latest version, a schema that every other level refuses.
+   * @param ofRegistry where it is known already
    * @throws RelayError REGISTRY_*
    */
-  async level(subject: string): Promise<LevelOfSubject> {
+  async level(subject: string, ofRegistry?: Level): Promise<LevelOfSubject> {
     const doing = `reading the compatibility level of ${subject}`;
     const answer = await this.#ask(doing, 'GET', `/config/${encodeURIComponent(subject)}`);
     const own = answer === undefined ? undefined : readLevel(answer, doing);
     if (own !== undefined && own !== 'NONE') return { level: own, isOwn: true };
-    const registry = await this.registryLevel();
+    const registry = ofRegistry ?? (await this.registryLevel());
     if (own === undefined && registry !== 'NONE') return { level: registry, isOwn: false };
     // Without a version there is nothing to judge by, and what it says counts.
     const latest = (await this.versions(subject)).at(-1);

@@ -1,6 +1,6 @@
 /**
- * Which version of a subject the relay encodes with, and what is said where that is not the one of the file: whoever looks at
- * the file takes it for the schema of the events. Pure.
+ * Which version of a subject the relay encodes with, and what is said if the file is another one: people take the file for the
+ * schema of the events. Pure.
  */
 import { heldVersions } from '../../encode/targets.ts';
 import type { Registered } from './files.ts';
@@ -17,11 +17,11 @@ export function versionAdvice(
   subject: string,
   { version, latestVersion }: Pick<Registered, 'version' | 'latestVersion'>,
 ): Advice | undefined {
-  const used = usedVersion(versions, subject, latestVersion);
-  if (used === version) return undefined;
-  if (used !== latestVersion || heldVersions(versions).has(subject))
+  const held = heldVersions(versions).get(subject);
+  if ((held ?? latestVersion) === version) return undefined;
+  if (held !== undefined)
     return {
-      explanation: `the file is version ${version} of ${subject}, but the relay encodes with version ${used}, which schemas.versions names`,
+      explanation: `the file is version ${version} of ${subject}, but the relay encodes with version ${held}, which schemas.versions names`,
       remedy: `Set ${subject}=${version} in schemas.versions, or remove the entry: then the latest counts, which is version ${latestVersion}.`,
     };
   return {
