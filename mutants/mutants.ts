@@ -879,7 +879,7 @@ export const mutants: readonly Mutant[] = [
     tests: [protocols],
   },
   {
-    name: 'nobody is told that a relay goes on in the other transaction protocol',
+    name: 'a relay changes its transaction protocol, and neither log, status nor metric says so',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/stream/committer.ts',
