@@ -197,7 +197,8 @@ export function extendTail(tail: Tail, found: readonly KafkaTransaction[], limit
   }
   return {
     ...tail,
-    ...{ listed, heartbeatAt },
+    listed,
+    heartbeatAt,
     count: tail.count + found.length,
     since: tail.since ?? found[0]?.writtenAt ?? null,
   };
