@@ -1,9 +1,9 @@
 /** What the audit compares: events of the table and records of the topics. */
 import { backfillIdHeader, replayedAtHeader, replayIdHeader } from '../encode/replay-headers.ts';
-
 import type { Router } from '../encode/route.ts';
 import type { RecordHeaders } from '../publish/wire/record-batch.ts';
 import type { Decoder } from './decoder.ts';
+import type { RecordPlace } from './findings.ts';
 import type { Origin } from './origin.ts';
 import { headerText, type TopicRecord } from './read-topics.ts';
 import type { RowPlace } from './row-places.ts';
@@ -60,6 +60,19 @@ export type RowsOfEvent = {
   /** NaN if the table has no such column. */
   readonly createdAtMs: number;
 };
+
+/** Where a record is, for a report. */
+export const recordPlace = ({
+  id,
+  topic,
+  partition,
+  offset,
+}: Pick<AuditedRecord, 'id' | 'topic' | 'partition' | 'offset'>): RecordPlace => ({
+  id: id ?? null,
+  topic,
+  partition,
+  offset: String(offset),
+});
 
 export const hasRelayHeaders = ({ headers }: TopicRecord): boolean =>
   headerText(headers, 'id') !== undefined &&

@@ -31,7 +31,13 @@
  */
 import type { Removals } from '../ledger/removals.ts';
 import { type Lsn, parsePosition } from '../model/position.ts';
-import type { AuditedEvent, AuditedRecord, RecordOfReplay, RowsOfEvent } from './audited.ts';
+import {
+  type AuditedEvent,
+  type AuditedRecord,
+  type RecordOfReplay,
+  type RowsOfEvent,
+  recordPlace,
+} from './audited.ts';
 import { EventIndex, flag } from './event-index.ts';
 import {
   type DifferentRecord,
@@ -171,28 +177,21 @@ export class Comparer {
     const position = record.position === undefined ? undefined : parsePosition(record.position);
     if (record.id === undefined || position === undefined) {
       const reason = record.id === undefined ? 'no header id' : 'no legal header position';
-      this.#producers.addHeadless(record.producerId, { ...placeOf(record), reason });
+      this.#producers.addHeadless(record.producerId, { ...recordPlace(record), reason });
       return undefined;
     }
-    if (this.isOfOthers(record.producerId, record.id)) {
-      this.#list(this.#foreign, () => placeOf(record));
-      this.#foreignPlaces.add({ ...placeOf(record), reason: ofOtherSlot });
-      return undefined;
-    }
+    if (this.isOfOthers(record.producerId, record.id)) return this.#addForeign(record, ofOtherSlot);
     const { fault } = record;
-    if (fault !== undefined && record.producerId === undefined && !this.#hasRow(record.id)) {
-      this.#list(this.#foreign, () => placeOf(record));
-      this.#foreignPlaces.add({ ...placeOf(record), reason: withoutTransaction(fault) });
-      return undefined;
-    }
+    if (fault !== undefined && record.producerId === undefined && !this.#hasRow(record.id))
+      return this.#addForeign(record, withoutTransaction(fault));
     this.#producers.addRelay(record.producerId);
-    if (fault !== undefined) this.#list(this.#undecodable, () => ({ ...placeOf(record), reason: fault }));
+    if (fault !== undefined) this.#list(this.#undecodable, () => ({ ...recordPlace(record), reason: fault }));
     const slot = this.#index.add(record.id, this.#topics.of(record.topic), record.committedAtMs);
     if (!this.#repeats.isSurplus(slot, record.id, record.position!)) {
       this.#judgeOrigin(slot, record, position.commitLsn);
       const after = this.#keys.follow(record, record.position!);
       if (after !== undefined)
-        this.#list(this.#outOfOrder, () => ({ ...placeOf(record), position: record.position!, after }));
+        this.#list(this.#outOfOrder, () => ({ ...recordPlace(record), position: record.position!, after }));
     }
     const places = this.#places.of(slot);
     if (fault !== undefined || places.length === 0) return undefined;
@@ -210,12 +209,12 @@ export class Comparer {
     if (record.id === undefined || replay === undefined) {
       const reason =
         record.id === undefined ? 'no header id' : 'it names a replay that is not in outbox.replay';
-      this.#producers.addHeadless(record.producerId, { ...placeOf(record), reason });
+      this.#producers.addHeadless(record.producerId, { ...recordPlace(record), reason });
       return undefined;
     }
     this.#replayed += 1;
     const { fault, committedAtMs } = record;
-    if (fault !== undefined) this.#list(this.#undecodable, () => ({ ...placeOf(record), reason: fault }));
+    if (fault !== undefined) this.#list(this.#undecodable, () => ({ ...recordPlace(record), reason: fault }));
     const slot = this.#index.add(record.id, this.#topics.of(record.topic), committedAtMs);
     const isFirst = replay.isFirst && replay.topic === null;
     if (isFirst) this.#repeats.isSurplus(slot, record.id, `replay ${replayId}`);
@@ -394,11 +393,16 @@ export class Comparer {
   }
 
   /**
-   * Whose record it is comes before what it holds: one that the relay of another slot wrote, of an event that the snapshot
-   * lacks, is judged neither by its value nor by its place. One of an event of ours is, whoever wrote it.
+   * Whose record it is comes before what it holds. If the relay of another slot wrote it, neither its value nor its place is
+   * judged, unless the snapshot has its event.
    */
   isOfOthers(producerId: bigint | undefined, id: string): boolean {
     return this.#producers.isOfOtherSlot(producerId) && !this.#hasRow(id);
+  }
+
+  #addForeign(record: AuditedRecord, reason: string): undefined {
+    this.#list(this.#foreign, () => recordPlace(record));
+    this.#foreignPlaces.add({ ...recordPlace(record), reason });
   }
 
   #hasRow(id: string): boolean {
@@ -413,8 +417,4 @@ export class Comparer {
   #list<T>(listed: Listed<T>, item: () => T): void {
     note(listed, this.#options.maxIds, item);
   }
-}
-
-function placeOf({ id, topic, partition, offset }: AuditedRecord): RecordPlace {
-  return { id: id ?? null, topic, partition, offset: String(offset) };
 }

@@ -32,6 +32,7 @@ import { readOnly } from '../connect/postgres/transaction.ts';
 import { Router } from '../encode/route.ts';
 import { RelayError } from '../errors.ts';
 import { formatLsn, type Lsn } from '../model/position.ts';
+import { recordPlace } from './audited.ts';
 import { commitToleranceMs } from './commit-tolerance.ts';
 import { CoveredFrom } from './covered-from.ts';
 import { Decoder } from './decoder.ts';
@@ -217,8 +218,7 @@ class DebeziumAudit {
     this.#kept.note(topic, partition, committedAtMs);
     const id = routedId(headers);
     if (id === undefined) {
-      const place = { id: null, topic, partition, offset: String(offset) };
-      found.skipForeign({ ...place, reason: 'no header id' });
+      found.skipForeign({ ...recordPlace({ id, topic, partition, offset }), reason: 'no header id' });
       return;
     }
     const position = `${topic}/${partition}/${offset}`;
@@ -251,15 +251,12 @@ class DebeziumAudit {
 
   /** A record without a row, of which nothing else is concluded. */
   #skip(kind: 'newer' | 'unknown' | 'leakedOrNotShown', record: OpenRecord): void {
-    const { id, topic, partition, offset, fault, producerId } = record;
+    const { fault, producerId } = record;
     const isOfConnector = producerId !== undefined && this.#connectors.has(producerId);
     if (fault === undefined || isOfConnector) {
       this.#found.skip(kind);
       this.#judgeValue(record);
-    } else {
-      const place = { id, topic, partition, offset: String(offset) };
-      this.#found.skipForeign({ ...place, reason: `no row has its id, and ${fault}` });
-    }
+    } else this.#found.skipForeign({ ...recordPlace(record), reason: `no row has its id, and ${fault}` });
   }
 
   #judgeRow(id: string, topic: string | undefined, createdAtMs: number, isCovered: boolean): void {

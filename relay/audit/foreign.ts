@@ -29,8 +29,9 @@ export class Foreign {
     this.#count({ topic, records: 1, partition, offset, reason });
   }
 
-  addAll(others: Foreign): void {
-    for (const topic of others.#topics.values()) this.#count(topic);
+  /** What was counted elsewhere, behind what is counted here. */
+  addTopics(topics: Iterable<ForeignTopic>): void {
+    for (const topic of topics) this.#count(topic);
   }
 
   get count(): number {

@@ -55,7 +55,7 @@ export class Producers {
         !this.isOfOtherSlot(producerId);
       const target: Listed<RecordPlace> = isOfRelay ? undecodable : foreign;
       target.count += records.count;
-      if (!isOfRelay) places.addAll(of);
+      if (!isOfRelay) places.addTopics(of.topics());
       for (const { reason, ...place } of records.first)
         if (target.first.length < this.#maxItems)
           target.first.push(isOfRelay ? ({ ...place, reason } as RecordPlace) : place);

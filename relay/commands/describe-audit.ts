@@ -93,7 +93,7 @@ export function describeReport(report: AuditReport): string[] {
   ];
 }
 
-/** Where records of other producers are: whoever misses an event looks there first. */
+/** Where records of other producers are: the first place to look at if an event seems to be missing. */
 export function foreignLines(topics: readonly ForeignTopic[]): string[] {
   const rest = topics.slice(shown);
   return [

@@ -8,7 +8,7 @@ import {
   type StandingReport,
   type StoredFinding,
 } from '../operations/audit.ts';
-import type { ForeignTopic } from '../operations/verify.ts';
+import { Foreign, type ForeignTopic } from '../operations/verify.ts';
 import { foreignLines } from './describe-audit.ts';
 import { count, counted } from './format.ts';
 
@@ -96,16 +96,9 @@ export function describeDebezium(report: DebeziumReport): string[] {
 
 /** Of the windows that are kept, whose number is bounded; the first of each topic is that of the earliest. */
 function foreignOf({ runs }: AuditRow): ForeignTopic[] {
-  const topics = new Map<string, ForeignTopic>();
-  for (const run of runs.toSorted((a, b) => a.window - b.window))
-    for (const some of run.foreign ?? []) {
-      const known = topics.get(some.topic);
-      topics.set(
-        some.topic,
-        known === undefined ? some : { ...known, records: known.records + some.records },
-      );
-    }
-  return [...topics.values()].sort((a, b) => b.records - a.records);
+  const all = new Foreign();
+  for (const { foreign } of runs.toSorted((a, b) => a.window - b.window)) all.addTopics(foreign ?? []);
+  return all.topics();
 }
 
 function noteOf(kind: string, { missing, missingOpen }: AuditRow): string | undefined {

@@ -5,7 +5,7 @@ import { createKafka } from '../connect/kafka.ts';
 
 export type { AuditReport, AuditStage } from '../audit/audit.ts';
 export type * from '../audit/findings.ts';
-export type { ForeignTopic } from '../audit/foreign.ts';
+export { Foreign, type ForeignTopic } from '../audit/foreign.ts';
 
 /** @throws RelayError POSTGRES_*, OUTBOX_TABLE_INVALID, KAFKA_*, REGISTRY_*, PROGRESS_UNREADABLE */
 export function verify(

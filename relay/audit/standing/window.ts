@@ -33,7 +33,7 @@ import { Router } from '../../encode/route.ts';
 import { readReplays } from '../../ledger/replays.ts';
 import { parseSnapshot } from '../../model/pg-snapshot.ts';
 import { parsePosition } from '../../model/position.ts';
-import { type AuditedRecord, auditedRecord, hasRelayHeaders } from '../audited.ts';
+import { type AuditedRecord, auditedRecord, hasRelayHeaders, recordPlace } from '../audited.ts';
 import { findProducers } from '../await-progress.ts';
 import { commitToleranceMs } from '../commit-tolerance.ts';
 import { Decoder } from '../decoder.ts';
@@ -278,13 +278,11 @@ class Window {
     const position = audited.position === undefined ? undefined : parsePosition(audited.position);
     if (id === undefined || position === undefined) {
       const reason = id === undefined ? 'no header id' : 'no legal header position';
-      const place = { id: id ?? null, topic, partition, offset: String(offset) };
-      this.#producers.addHeadless(producerId, { ...place, reason });
+      this.#producers.addHeadless(producerId, { ...recordPlace(audited), reason });
       return;
     }
     if (fault !== undefined && producerId === undefined) {
-      const place = { id, topic, partition, offset: String(offset) };
-      found.skipForeign({ ...place, reason: withoutTransaction(fault) });
+      found.skipForeign({ ...recordPlace(audited), reason: withoutTransaction(fault) });
       return;
     }
     this.#producers.addRelay(producerId);
@@ -314,26 +312,19 @@ class Window {
   /** A replay published it again on purpose: it stands in for no record of the stream. */
   #addReplayed(audited: AuditedRecord, replayId: string): void {
     const { found } = this.#scope;
-    const { id, topic, partition, offset, producerId, fault } = audited;
+    const { id, producerId, fault } = audited;
     if (this.#isOfOtherSlot(audited)) return;
     if (id === undefined || !this.#replays.has(replayId)) {
       const reason = id === undefined ? 'no header id' : 'it names a replay that is not in outbox.replay';
-      this.#producers.addHeadless(producerId, {
-        id: id ?? null,
-        topic,
-        partition,
-        offset: String(offset),
-        reason,
-      });
+      this.#producers.addHeadless(producerId, { ...recordPlace(audited), reason });
     } else if (fault !== undefined) found.add(findingOf('undecodable', audited, fault));
     else found.skip('replayed');
   }
 
   /** Whose record it is comes before what it holds: of another slot's, nothing is judged. */
-  #isOfOtherSlot({ id, topic, partition, offset, producerId }: AuditedRecord): boolean {
-    if (!this.#producers.isOfOtherSlot(producerId)) return false;
-    const place = { id: id ?? null, topic, partition, offset: String(offset) };
-    this.#scope.found.skipForeign({ ...place, reason: ofOtherSlot });
+  #isOfOtherSlot(audited: AuditedRecord): boolean {
+    if (!this.#producers.isOfOtherSlot(audited.producerId)) return false;
+    this.#scope.found.skipForeign({ ...recordPlace(audited), reason: ofOtherSlot });
     return true;
   }
 
