@@ -87,12 +87,17 @@ export class Targets {
     this.#targets.clear();
   }
 
-  /** Forgets what was put together from schemas that the registry no longer stands by, or from other settings. */
+  /**
+   * Forgets what was put together from schemas that the registry no longer stands by, or from other settings. The latest
+   * version of a subject that was held is as old as the hold, and nobody asked for it since. All of them are forgotten: between
+   * two looks, the list may have changed twice.
+   */
   dropDistrusted(): void {
     if (this.#settings.versions !== this.#versionList) {
       this.#versionList = this.#settings.versions;
       this.#versions = heldVersions(this.#versionList);
       this.#targets.clear();
+      this.#schemas.forget();
     }
     if (this.#generation === this.#schemas.generation) return;
     this.#generation = this.#schemas.generation;
@@ -117,16 +122,30 @@ export class Targets {
 
   /** @throws NotPublishable; RelayError REGISTRY_* or KAFKA_* where the target cannot be learned now */
   async find(row: OutboxRow): Promise<Target> {
-    const destination = await this.#destinations.of(row);
-    const { topic, info } = destination;
-    const target: Target =
-      this.#formatOf(topic) === 'json'
-        ? { topic, info, names: { topic }, ...asJson }
-        : await this.#withSchema(row, destination);
     this.dropDistrusted();
+    const versions = this.#versions;
+    const target = await this.#make(row).catch((error: unknown) => {
+      if (this.#areOutdated(versions)) return undefined;
+      throw error;
+    });
+    // What was learned while the settings changed is of the old ones. Each turn takes one more change.
+    if (target === undefined || this.#areOutdated(versions)) return this.find(row);
     if (!mayNameVersion(row.headers))
       this.#targets.set(targetKey(row), { target, untilMs: performance.now() + targetTtlMs }, 0);
     return target;
+  }
+
+  #areOutdated(versions: ReadonlyMap<string, number>): boolean {
+    this.dropDistrusted();
+    return versions !== this.#versions;
+  }
+
+  async #make(row: OutboxRow): Promise<Target> {
+    const destination = await this.#destinations.of(row);
+    const { topic, info } = destination;
+    return this.#formatOf(topic) === 'json'
+      ? { topic, info, names: { topic }, ...asJson }
+      : this.#withSchema(row, destination);
   }
 
   async #withSchema(row: OutboxRow, { topic, info }: Destination): Promise<Target> {
@@ -138,13 +157,16 @@ export class Targets {
   }
 
   /**
-   * The target with a newer schema: the writer of an event may be ahead of the schema that we know.
+   * The target with a newer schema: the writer of an event may be ahead of the schema that we know. Where the settings changed
+   * meanwhile, the target by them.
    * @returns undefined where the registry has no newer one that could write the event
    */
   async newer(row: OutboxRow, target: Target): Promise<Target | undefined> {
     // A version that the subject is held at never changes; JSON has no schema.
     if (target.version !== null || target.schema === null) return undefined;
+    const versions = this.#versions;
     const newer = await this.#schemas.refresh(target.subject, null, refusedRefreshMs);
+    if (this.#areOutdated(versions)) return this.find(row);
     if (!isUsable(newer) || newer === target.schema) return undefined;
     const write = this.#writerOf(newer, row);
     if (typeof write === 'string') return undefined;

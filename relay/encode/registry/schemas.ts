@@ -138,6 +138,16 @@ export class Schemas {
     return entry.schema;
   }
 
+  /**
+   * Forgets every answer of the registry, and those that are still under way: who asks from now on gets one that was asked for
+   * later. What is compiled stays, by its text.
+   */
+  forget(): void {
+    this.#usable.clear();
+    this.#unusable.clear();
+    this.#underWay.clear();
+  }
+
   get cacheUse(): CacheUse {
     return this.#count.use('schemas', this.#usable.size + this.#unusable.size);
   }
@@ -182,12 +192,16 @@ export class Schemas {
     const key = keyOf(subject, version);
     const underWay = this.#underWay.get(key);
     if (underWay !== undefined) return underWay;
-    const fetched = this.#read(subject, version)
+    // A request that began before `forget` answers who waits for it, and nobody else.
+    const isCurrent = () => this.#underWay.get(key) === fetched;
+    const fetched: Promise<UsableSchema | UnusableSchema> = this.#read(subject, version)
       .then((schema) => {
-        this.#remember(key, schema);
+        if (isCurrent()) this.#remember(key, schema);
         return schema;
       })
-      .finally(() => this.#underWay.delete(key));
+      .finally(() => {
+        if (isCurrent()) this.#underWay.delete(key);
+      });
     this.#underWay.set(key, fetched);
     return fetched;
   }

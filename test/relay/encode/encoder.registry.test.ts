@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Answer, RegistryGate } from '../../../harness/registry-gate.ts';
@@ -8,7 +9,7 @@ import type { Settings } from '../../../harness/relay-process.ts';
 import { TcpProxy } from '../../../harness/tcp-proxy.ts';
 import { eventsOf } from '../../../relay/capture/event.ts';
 import type { CommittedTransaction, OutboxRow } from '../../../relay/capture/transaction.ts';
-import type { Config } from '../../../relay/config/config.ts';
+import { applyReloadable, type Config } from '../../../relay/config/config.ts';
 import { Encoder } from '../../../relay/encode/encoder.ts';
 import { ByteSink } from '../../../relay/encode/formats/byte-sink.ts';
 import { partitionOf } from '../../../relay/encode/murmur2.ts';
@@ -22,6 +23,7 @@ import {
 } from '../../../relay/encode/record.ts';
 import { exactRecordBytes } from '../../../relay/encode/record-size.ts';
 import { RegistryClient } from '../../../relay/encode/registry/registry-client.ts';
+import type { SchemaSource } from '../../../relay/encode/registry/schemas.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { registerSchema } from '../../support/registry.ts';
 import { servers } from '../../support/servers.ts';
@@ -57,9 +59,10 @@ function encoderOf(
   return new Encoder(config, new RegistryClient({ ...config.registry, url }), topics);
 }
 
-/** Puts the monotonic clock forward, until the test ends. */
+const now = performance.now.bind(performance);
+
+/** Puts the monotonic clock forward, in all by so much, until the test ends. */
 function passTime(ms: number): void {
-  const now = performance.now.bind(performance);
   vi.spyOn(performance, 'now').mockImplementation(() => now() + ms);
 }
 afterEach(() => {
@@ -827,6 +830,118 @@ describe('the version of the schema', () => {
     ]);
     const newer = rowOf({ aggregatetype: kind, payload: '{"total":1,"note":"n"}' });
     expect((await refuseOne(encoder, newer)).code).toBe('PAYLOAD_INVALID');
+  });
+
+  describe('that the settings hold a subject at while the relay runs', () => {
+    const more = { name: 'more', type: 'string', default: '' };
+
+    /** Its settings can be read again, and an answer of the registry can be held back. */
+    async function reloadable() {
+      const versions = await twoVersions();
+      const { kind, subject } = versions;
+      const config = configOf();
+      const client = new RegistryClient({ ...config.registry, url: registryUrl });
+      let held: { readonly asked: () => void; readonly released: Promise<void> } | undefined;
+      let answered: Promise<unknown> = Promise.resolve();
+      const answer = async (found: ReturnType<SchemaSource['latest']>, hold: typeof held) => {
+        const schema = await found;
+        hold?.asked();
+        await hold?.released;
+        return schema;
+      };
+      const perhapsLate = (found: ReturnType<SchemaSource['latest']>) => {
+        const late = answer(found, held);
+        if (held !== undefined) answered = late;
+        held = undefined;
+        return late;
+      };
+      const source: SchemaSource = {
+        latest: (name) => perhapsLate(client.latest(name)),
+        version: (name, version) => perhapsLate(client.version(name, version)),
+      };
+      const encoder = new Encoder(config, source, new Topics());
+      return {
+        ...versions,
+        register: () => registerSchema(subject, record(total, note, more)),
+        idNow: async () => (await encodeOne(encoder, rowOf({ aggregatetype: kind }))).value.readUInt32BE(1),
+        hold: (list: string) =>
+          void applyReloadable(config, configOf(list === '' ? {} : { SCHEMAS_VERSIONS: list })),
+        /** The next answer comes late. */
+        holdBack: () => {
+          const asked = Promise.withResolvers<void>();
+          const release = Promise.withResolvers<void>();
+          held = { asked: asked.resolve, released: release.promise };
+          return {
+            asked: asked.promise,
+            release: async () => {
+              release.resolve();
+              await answered;
+              // What waits for the answer goes on before that.
+              await nextTurn();
+            },
+          };
+        },
+      };
+    }
+
+    test('gives way at once to the latest of now, and not to the one that was known before', async () => {
+      const { subject, first, second, register, idNow, hold } = await reloadable();
+      expect(await idNow()).toBe(second);
+      hold(`${subject}=1`);
+      expect(await idNow()).toBe(first);
+      const third = await register();
+      hold('');
+      expect(await idNow()).toBe(third);
+    });
+
+    test('gives way to the latest of now where no event came in between', async () => {
+      const { subject, second, register, idNow, hold } = await reloadable();
+      expect(await idNow()).toBe(second);
+      hold(`${subject}=1`);
+      const third = await register();
+      hold('');
+      expect(await idNow()).toBe(third);
+    });
+
+    test('keeps no answer about the latest that was asked for before', async () => {
+      const { subject, first, second, register, idNow, hold, holdBack } = await reloadable();
+      expect(await idNow()).toBe(second);
+      passTime(61_000);
+      const late = holdBack();
+      // Behind this event, the relay asks for the latest again.
+      expect(await idNow()).toBe(second);
+      await late.asked;
+      hold(`${subject}=1`);
+      expect(await idNow()).toBe(first);
+      const third = await register();
+      hold('');
+      expect(await idNow()).toBe(third);
+      await late.release();
+      passTime(62_050);
+      expect(await idNow()).toBe(third);
+    });
+
+    test('is taken by an event that waited for another while the settings changed', async () => {
+      const { subject, first, idNow, hold, holdBack } = await reloadable();
+      const late = holdBack();
+      const encoding = idNow();
+      await late.asked;
+      hold(`${subject}=1`);
+      await late.release();
+      expect(await encoding).toBe(first);
+      expect(await idNow()).toBe(first);
+    });
+
+    test('refuses no event that it kept waiting, once it is another', async () => {
+      const { subject, second, idNow, hold, holdBack } = await reloadable();
+      hold(`${subject}=99`);
+      const late = holdBack();
+      const encoding = idNow();
+      await late.asked;
+      hold('');
+      await late.release();
+      expect(await encoding).toBe(second);
+    });
   });
 
   test('that the registry does not have is a refusal, until it does', async () => {
