@@ -28,11 +28,13 @@ import { Comparer, type Comparison } from './compare.ts';
 import { coversEvents } from './covers-events.ts';
 import { judgeCompacted } from './judge-compacted.ts';
 import { Origins, readOriginFacts } from './origin.ts';
+import type { Writer } from './producers.ts';
 import { RecordsReader } from './read-records.ts';
 import { RowReader } from './read-rows.ts';
 import { connectForAudit, readDeadLetters, readTable, type TableSnapshot } from './read-table.ts';
 import { stallMsOf } from './read-topics.ts';
 import { lookAgain } from './running.ts';
+import { readSiblings } from './siblings.ts';
 
 export type AuditOptions = {
   readonly config: Config;
@@ -111,7 +113,7 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
   const comparesContent = options.comparesContent ?? true;
   const comparer = new Comparer({ maxIds, expectAll });
   const { snapshot, withoutId, removals } = await addEvents(options, client, comparer);
-  const onProducer = (producerId: bigint, isOwn: boolean) => comparer.addProducer(producerId, isOwn);
+  const onProducer = (producerId: bigint, writer: Writer) => comparer.addProducer(producerId, writer);
   const { signal } = options;
   const place = {
     kafka,
@@ -121,6 +123,7 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
     slot: config.slot.name,
     systemIdentifier: snapshot.systemIdentifier,
     reach: snapshot.lsn,
+    siblings: await readSiblings(client, config.slot.name),
     onProducer,
     ...(signal === undefined ? {} : { signal }),
   };

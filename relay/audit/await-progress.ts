@@ -5,6 +5,7 @@ import { isProgressTopic } from '../config/topic-patterns.ts';
 import { asRelayError } from '../errors.ts';
 import type { Lsn } from '../model/position.ts';
 import { type Progress, parseProgress } from '../model/progress.ts';
+import type { Writer } from './producers.ts';
 import {
   assertVisible,
   listTopics,
@@ -29,9 +30,13 @@ export type AwaitProgressOptions = {
   readonly signal?: AbortSignal;
   /** Begin this many offsets before the end, if there is a progress of the slot; by default with the first. */
   readonly tailOffsets?: bigint | undefined;
-  /** Called with each producer of a progress in the topic, and whether it is that of the slot. */
-  readonly onProducer?: (producerId: bigint, isOwn: boolean) => void;
+  /** Other slots of this database. */
+  readonly siblings?: ReadonlySet<string> | undefined;
+  /** Called with each producer of a progress in the topic. */
+  readonly onProducer?: OnProducer;
 };
+
+type OnProducer = (producerId: bigint, writer: Writer) => void;
 
 /**
  * The latest progress of the slot: as soon as it is at `reach`, otherwise the one after `waitMs`; null if there is none or
@@ -54,7 +59,11 @@ export async function awaitProgress(options: AwaitProgressOptions): Promise<Prog
     onRecords: (records) => {
       for (const { key, value, producerId } of records) {
         const name = key?.toString() ?? '';
-        if (producerId !== undefined) options.onProducer?.(producerId, slotOf(name) === slot);
+        if (producerId !== undefined)
+          options.onProducer?.(
+            producerId,
+            slotOf(name) === slot ? 'this slot' : otherWriter(name, value, options),
+          );
         if (value !== null && name === slot) latest = value.toString();
       }
       isReached = latest !== undefined && isAt(parseProgress(latest), options);
@@ -109,8 +118,8 @@ function tails(ranges: readonly PartitionRange[], offsets: bigint | undefined): 
  * @throws RelayError KAFKA_*
  */
 export async function findProducers(
-  { kafka, admin, topic: own, stallMs, slot, systemIdentifier }: ProducersOf,
-  onProducer: (producerId: bigint, isOwn: boolean) => void,
+  { kafka, admin, topic: own, stallMs, slot, systemIdentifier, siblings }: ProducersOf,
+  onProducer: OnProducer,
 ): Promise<void> {
   const topics = await listTopics(admin);
   for (const topic of topics.filter((name) => name !== own && isProgressTopic(name, own)))
@@ -122,11 +131,13 @@ export async function findProducers(
         onRecords: (records) => {
           for (const { key, value, producerId } of records) {
             if (producerId === undefined) continue;
-            const isOfName = slotOf(key?.toString() ?? '') === slot;
+            const name = key?.toString() ?? '';
+            const isOfName = slotOf(name) === slot;
             const lineage = isOfName ? lineageOf(value) : undefined;
             // A claim has no lineage, and the progress that follows it has.
-            if (!isOfName) onProducer(producerId, false);
-            else if (lineage !== undefined) onProducer(producerId, lineage === systemIdentifier);
+            if (!isOfName) onProducer(producerId, otherWriter(name, value, { systemIdentifier, siblings }));
+            else if (lineage !== undefined)
+              onProducer(producerId, lineage === systemIdentifier ? 'this slot' : 'elsewhere');
           }
         },
       });
@@ -137,8 +148,18 @@ export async function findProducers(
 
 type ProducersOf = Pick<
   AwaitProgressOptions,
-  'kafka' | 'admin' | 'topic' | 'stallMs' | 'slot' | 'systemIdentifier'
+  'kafka' | 'admin' | 'topic' | 'stallMs' | 'slot' | 'systemIdentifier' | 'siblings'
 >;
+
+/** Of a progress or a claim of another slot. A claim has no lineage: then the name of the slot tells. */
+function otherWriter(
+  key: string,
+  value: Buffer | null,
+  { systemIdentifier, siblings }: Pick<AwaitProgressOptions, 'systemIdentifier' | 'siblings'>,
+): Writer {
+  if (siblings?.has(slotOf(key)) !== true) return 'elsewhere';
+  return (lineageOf(value) ?? systemIdentifier) === systemIdentifier ? 'this database' : 'elsewhere';
+}
 
 /** undefined where the value is no progress. */
 function lineageOf(value: Buffer | null): string | undefined {

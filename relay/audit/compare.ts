@@ -19,8 +19,8 @@
  *
  * A record without the relay's headers is *foreign*, of another producer, unless its producer also wrote the progress or
  * such headers: then it is a fault of the relay. Producers are identified by the ids that Kafka assigned to them, which
- * nobody chooses. A stranger that the relay of another slot wrote is foreign, too, whether its value can be decoded or not;
- * and one that cannot be decoded and was written without a transaction, as no relay writes.
+ * nobody chooses. What the relay of another slot wrote is foreign, too, as `producers.ts` states, whether its value can be
+ * decoded or not; and a stranger that cannot be decoded and was written without a transaction, as no relay writes.
  * Foreign records say nothing about any event; how many there are, and where, is reported.
  *
  * Positions distinguish two records of one id: with the same position, it is one event that was published twice.
@@ -63,7 +63,7 @@ import {
 } from './judge-event.ts';
 import { KeptFrom } from './kept-from.ts';
 import { Keys } from './keys.ts';
-import { Producers } from './producers.ts';
+import { Producers, type Writer } from './producers.ts';
 import { Repeats } from './repeats.ts';
 import { type KnownReplay, Replays } from './replays.ts';
 import { RowPlaces } from './row-places.ts';
@@ -140,9 +140,9 @@ export class Comparer {
     this.#kept.addTrimmed(topic, partition);
   }
 
-  /** Called before the records: a producer of a progress, and whether it is the progress of this slot. */
-  addProducer(producerId: bigint, isOwn: boolean): void {
-    this.#producers.addProgress(producerId, isOwn);
+  /** Called before the records: a producer of a progress. */
+  addProducer(producerId: bigint, writer: Writer): void {
+    this.#producers.addProgress(producerId, writer);
   }
 
   /** Called before the records, once the ends of the topics are known: each record of a replay names one of these. */
@@ -180,7 +180,7 @@ export class Comparer {
       this.#producers.addHeadless(record.producerId, { ...recordPlace(record), reason });
       return undefined;
     }
-    if (this.isOfOthers(record.producerId, record.id)) return this.#addForeign(record, ofOtherSlot);
+    if (this.isOfOthers(record, record.id)) return this.#addForeign(record, ofOtherSlot);
     const { fault } = record;
     if (fault !== undefined && record.producerId === undefined && !this.#hasRow(record.id))
       return this.#addForeign(record, withoutTransaction(fault));
@@ -206,6 +206,7 @@ export class Comparer {
     const replay = this.#replays.find(replayId);
     // Compaction removes what was written before it, whatever the time of its event.
     this.#keys.note({ ...record, committedAtMs: Number.isNaN(atMs) ? record.committedAtMs : atMs });
+    if (this.#producers.isOfOtherSlot(record.producerId)) return this.#addForeign(record, ofOtherSlot);
     if (record.id === undefined || replay === undefined) {
       const reason =
         record.id === undefined ? 'no header id' : 'it names a replay that is not in outbox.replay';
@@ -392,12 +393,8 @@ export class Comparer {
     } else this.#strangers.add(slot, committedAtMs, commitLsn);
   }
 
-  /**
-   * Whose record it is comes before what it holds. If the relay of another slot wrote it, neither its value nor its place is
-   * judged, unless the snapshot has its event.
-   */
-  isOfOthers(producerId: bigint | undefined, id: string): boolean {
-    return this.#producers.isOfOtherSlot(producerId) && !this.#hasRow(id);
+  isOfOthers({ producerId, topic }: Pick<AuditedRecord, 'producerId' | 'topic'>, id: string): boolean {
+    return this.#producers.isOfOthers(producerId, () => this.#hasRow(id, topic));
   }
 
   #addForeign(record: AuditedRecord, reason: string): undefined {
@@ -405,9 +402,11 @@ export class Comparer {
     this.#foreignPlaces.add({ ...recordPlace(record), reason });
   }
 
-  #hasRow(id: string): boolean {
+  /** @param topic that the row is to route to */
+  #hasRow(id: string, topic?: string): boolean {
     const slot = this.#index.find(id);
-    return slot !== undefined && this.#index.rows(slot) > 0;
+    if (slot === undefined || this.#index.rows(slot) === 0) return false;
+    return topic === undefined || this.#topicOf(slot) === topic;
   }
 
   #topicOf(slot: number): string | undefined {

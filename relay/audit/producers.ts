@@ -1,18 +1,26 @@
 /**
- * Owns who wrote a record. Producers are identified by the ids that Kafka assigned to them, which nobody chooses. What the
- * relay of another slot wrote is not judged, whatever it looks like. If a producer wrote the progress of this slot, or a
- * relay's headers, then a record of it without them is a fault of the relay.
+ * Owns who wrote a record, for `verify` and the standing audit alike. Producers are identified by the ids that Kafka assigned
+ * to them, which nobody chooses. If a producer wrote the progress of this slot, or a relay's headers, then a record of it
+ * without them is a fault of the relay.
+ *
+ * What the relay of another slot wrote is not judged, whatever it looks like, but for one case: a relay of this database may
+ * publish the same outbox, as before this slot took over from another. Its record is judged if the table has its row, and the
+ * row routes to its topic: then the event is published, and a second record of it is a duplicate. A relay of another database
+ * never published a row of this one. If ids are numbers, both have the same, and such a record must not stand in for an event
+ * that is lost.
  */
 import { type Listed, list, note, type RecordPlace, type UndecodableRecord } from './findings.ts';
 import { Foreign } from './foreign.ts';
+
+/** Whose relay wrote a progress: of the slot that is audited, of another slot of its database, or of another database. */
+export type Writer = 'this slot' | 'this database' | 'elsewhere';
 
 type Headless = { readonly records: Listed<UndecodableRecord>; readonly places: Foreign };
 
 export class Producers {
   readonly #maxItems: number;
-  /** Of the progress of this slot. */
-  readonly #own = new Set<bigint>();
-  readonly #otherSlots = new Set<bigint>();
+  /** Of progress. */
+  readonly #writers = new Map<bigint, Writer>();
   /** Of records that have the headers. */
   readonly #withHeaders = new Set<bigint>();
   /** By producer; undefined for records written without a transaction, which no relay does. */
@@ -22,9 +30,11 @@ export class Producers {
     this.#maxItems = maxItems;
   }
 
-  /** A producer of a progress, and whether it is the progress of this slot. */
-  addProgress(producerId: bigint, isOwn: boolean): void {
-    (isOwn ? this.#own : this.#otherSlots).add(producerId);
+  /** A producer of a progress. A claim tells the name of its slot only, and the progress that follows the lineage, too. */
+  addProgress(producerId: bigint, writer: Writer): void {
+    const known = this.#writers.get(producerId);
+    if (known === 'this slot' || (known === 'elsewhere' && writer === 'this database')) return;
+    this.#writers.set(producerId, writer);
   }
 
   /** A producer of a record that has the headers. */
@@ -33,7 +43,25 @@ export class Producers {
   }
 
   isOfOtherSlot(producerId: bigint | undefined): boolean {
-    return producerId !== undefined && this.#otherSlots.has(producerId) && !this.#own.has(producerId);
+    const writer = this.#writerOf(producerId);
+    return writer !== undefined && writer !== 'this slot';
+  }
+
+  /** Whether the table decides whose a record of it is. */
+  isOfSibling(producerId: bigint | undefined): boolean {
+    return this.#writerOf(producerId) === 'this database';
+  }
+
+  /**
+   * Whether a record is not to be judged, since it is no record of this outbox. It comes before what the record holds.
+   * @param hasRow whether the table has the row of its event, which routes to its topic; asked only where that decides
+   */
+  isOfOthers(producerId: bigint | undefined, hasRow: () => boolean): boolean {
+    return this.isOfSibling(producerId) ? !hasRow() : this.isOfOtherSlot(producerId);
+  }
+
+  #writerOf(producerId: bigint | undefined): Writer | undefined {
+    return producerId === undefined ? undefined : this.#writers.get(producerId);
   }
 
   addHeadless(producerId: bigint | undefined, record: UndecodableRecord): void {
@@ -51,7 +79,7 @@ export class Producers {
     for (const [producerId, { records, places: of }] of this.#headless) {
       const isOfRelay =
         producerId !== undefined &&
-        (this.#own.has(producerId) || this.#withHeaders.has(producerId)) &&
+        (this.#writerOf(producerId) === 'this slot' || this.#withHeaders.has(producerId)) &&
         !this.isOfOtherSlot(producerId);
       const target: Listed<RecordPlace> = isOfRelay ? undecodable : foreign;
       target.count += records.count;

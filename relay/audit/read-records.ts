@@ -102,8 +102,7 @@ export class RecordsReader {
       onRecords: async (records) => {
         // Values of other producers may name what looks like schema ids; the registry is not asked for those.
         const isOurs = (record: TopicRecord) =>
-          hasRelayHeaders(record) &&
-          !comparer.isOfOthers(record.producerId, headerText(record.headers, 'id')!);
+          hasRelayHeaders(record) && !comparer.isOfOthers(record, headerText(record.headers, 'id')!);
         await this.#decoder.prepare(records.map((record) => (isOurs(record) ? record.value : null)));
         for (const record of records) {
           const decoder = isOurs(record) ? this.#decoder : undefined;

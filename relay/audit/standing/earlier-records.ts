@@ -3,7 +3,7 @@
  * a row without a record in its window, and for a record that looks like the second of its event.
  */
 import { groupBy } from '../../model/builtins.ts';
-import { replayOf } from '../audited.ts';
+import { hasRelayHeaders, replayOf } from '../audited.ts';
 import {
   headerText,
   type PartitionRange,
@@ -13,18 +13,22 @@ import {
   type TopicRecord,
 } from '../read-topics.ts';
 import type { OpenRecord } from './matching.ts';
-import type { WindowMeans } from './window-means.ts';
+import type { WindowScope } from './window-means.ts';
+
+export type ReadScope = Pick<WindowScope, 'means' | 'producers'>;
 
 /**
- * Each event as it was first published. What a replay has published again stands in for nothing.
- * @param onRecord `isOfStream`: its time says what the topic still has; a replay writes events late
+ * Each event as it was first published, to look for those of rows that the table has. What a replay has published again
+ * stands in for nothing.
+ * @param onRecord `id`: undefined where the record is of another producer, and stands in for nothing either; `isOfStream`:
+ *   its time says what the topic still has; a replay writes events late
  * @throws RelayError KAFKA_*
  */
 export async function readFirst(
-  { config, kafka, pace }: WindowMeans,
+  { means: { config, kafka, pace }, producers }: ReadScope,
   ranges: readonly PartitionRange[],
   onTrimmed: (topic: string, partition: number) => void,
-  onRecord: (record: TopicRecord, id: string, isOfStream: boolean) => void,
+  onRecord: (record: TopicRecord, id: string | undefined, isOfStream: boolean) => void,
 ): Promise<void> {
   await readTopics({
     kafka,
@@ -34,8 +38,9 @@ export async function readFirst(
     onRecords: async (records) => {
       for (const record of records) {
         const replay = replayOf(record.headers);
-        if (replay?.isAgain !== true)
-          onRecord(record, headerText(record.headers, 'id') ?? '', replay === undefined);
+        if (replay?.isAgain === true) continue;
+        const isOurs = hasRelayHeaders(record) && !producers.isOfOthers(record.producerId, () => true);
+        onRecord(record, isOurs ? headerText(record.headers, 'id') : undefined, replay === undefined);
       }
       await pace.took(records.length);
     },
@@ -51,20 +56,20 @@ export type Earlier = 'there' | 'absent' | 'unknown';
  * @throws RelayError KAFKA_*
  */
 export async function findEarlier(
-  means: WindowMeans,
+  scope: ReadScope,
   records: readonly OpenRecord[],
 ): Promise<(record: OpenRecord) => Earlier> {
   const byId = groupBy(records, ({ id }) => id);
   const repeated = new Set<OpenRecord>();
   const trimmed = new Set<string>();
-  const ranges = await stableRanges(means.admin, [...new Set(records.map(({ topic }) => topic))]);
+  const ranges = await stableRanges(scope.means.admin, [...new Set(records.map(({ topic }) => topic))]);
   for (const { topic, low } of ranges) if (low > 0n) trimmed.add(topic);
   await readFirst(
-    means,
+    scope,
     ranges,
     (topic) => trimmed.add(topic),
     (read, id) => {
-      for (const record of byId.get(id) ?? []) if (isEarlier(read, record)) repeated.add(record);
+      for (const record of byId.get(id ?? '') ?? []) if (isEarlier(read, record)) repeated.add(record);
     },
   );
   return (record) => {

@@ -93,7 +93,7 @@ export class RecordJudge {
   async #judgeRepeated(): Promise<void> {
     const { means, found } = this.#scope;
     const hasUnjudged = await means.hasUnjudgedRows();
-    const earlierOf = hasUnjudged ? await findEarlier(means, this.#repeated) : () => 'there' as const;
+    const earlierOf = hasUnjudged ? await findEarlier(this.#scope, this.#repeated) : () => 'there' as const;
     for (const record of this.#repeated) {
       const earlier = earlierOf(record);
       if (earlier === 'there') found.add(findingOf('duplicate', record));

@@ -2,7 +2,7 @@
 import { findCompacted } from '../compacted.ts';
 import { absenceOf } from '../judge-event.ts';
 import { KeptFrom } from '../kept-from.ts';
-import { assertVisible, stableRanges } from '../read-topics.ts';
+import { assertVisible, headerText, stableRanges } from '../read-topics.ts';
 import { readFirst } from './earlier-records.ts';
 import type { Letters } from './letters.ts';
 import type { OpenRow } from './matching.ts';
@@ -83,17 +83,34 @@ export class RowJudge {
       const end = isBegun ? range.end : (before!.offsets.get(placeOf(range)) ?? range.low);
       return end > range.low ? [{ ...range, end }] : [];
     });
-    await readFirst(means, ranges, trim, ({ topic, partition, committedAtMs }, id, isOfStream) => {
-      if (isOfStream) kept.note(topic, partition, committedAtMs);
-      const row = this.#absent.get(id);
-      if (row === undefined) return;
-      this.#absent.delete(id);
-      if (row.xid !== undefined) rewriting.add(row.xid);
-      // The window that read the record of a release has counted it.
-      if (row.isRelease !== true) found.skip(isBegun ? 'before' : 'rewritten');
-    });
+    /** Ids of absent rows that records of other producers have. */
+    const elsewhere = new Set<string>();
+    await readFirst(
+      this.#scope,
+      ranges,
+      trim,
+      ({ topic, partition, committedAtMs, headers }, id, isOfStream) => {
+        if (isOfStream) kept.note(topic, partition, committedAtMs);
+        if (id === undefined) {
+          const named = headerText(headers, 'id');
+          if (named !== undefined && this.#absent.has(named)) elsewhere.add(named);
+          return;
+        }
+        const row = this.#absent.get(id);
+        if (row === undefined) return;
+        this.#absent.delete(id);
+        if (row.xid !== undefined) rewriting.add(row.xid);
+        // The window that read the record of a release has counted it.
+        if (row.isRelease !== true) found.skip(isBegun ? 'before' : 'rewritten');
+      },
+    );
     kept.noteEmptied();
     for (const row of this.#absent.values()) {
+      // What a connector published before the first start has no headers of a relay, and an ALTER TABLE makes it look new.
+      if (elsewhere.has(row.id) && rewriting.has(row.xid!)) {
+        found.skip('rewritten');
+        continue;
+      }
       // A row that was committed since the last window has its record behind what that one read, or none: what it says of
       // its time excuses nothing. A row that was changed may have one that the topic has lost.
       const isNew = isGuarded && row.isRelease !== true && !rewriting.has(row.xid!);

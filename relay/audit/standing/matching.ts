@@ -82,6 +82,11 @@ export class Matching {
     return undefined;
   }
 
+  /** Whether a row of the id, which routes to the topic, waits for its record. */
+  hasRow(id: string, topic: string): boolean {
+    return [...listed(this.#rows.get(id))].some((row) => row.topic === topic);
+  }
+
   addRow(row: OpenRow): void {
     const record = this.#records.get(row.id);
     if (record !== undefined) {

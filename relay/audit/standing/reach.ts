@@ -23,12 +23,12 @@ export function approach(means: WindowMeans, lsn: Lsn): Promise<HeldBack | undef
 
 /**
  * undefined once the progress is there.
- * @param producers takes those of the progress
+ * @param into takes the producers of the progress
  */
 export async function reach(
   means: WindowMeans,
   lsn: Lsn,
-  producers?: Producers,
+  into?: { readonly producers: Producers; readonly siblings: ReadonlySet<string> },
 ): Promise<HeldBack | undefined> {
   const { config, kafka, admin, systemIdentifier, waitMs, pace } = means;
   const progress = await awaitProgress({
@@ -42,7 +42,12 @@ export async function reach(
     waitMs,
     signal: pace.signal,
     tailOffsets: progressTail,
-    onProducer: (producerId, isOwn) => producers?.addProgress(producerId, isOwn),
+    ...(into === undefined
+      ? {}
+      : {
+          siblings: into.siblings,
+          onProducer: (producerId, writer) => into.producers.addProgress(producerId, writer),
+        }),
   });
   if (progress === null) return { verdict: 'held back', why: 'nothing was published for this slot so far' };
   if (progress.systemIdentifier !== systemIdentifier)

@@ -2,6 +2,7 @@
 import type { Admin, Kafka } from 'kafkajs';
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
+import type { Producers } from '../producers.ts';
 import type { AuditState } from './audit-state.ts';
 import type { Found } from './found.ts';
 import type { Pace } from './pace.ts';
@@ -35,6 +36,10 @@ export type WindowScope = {
   readonly before: AuditState | undefined;
   readonly snapshot: WindowSnapshot;
   readonly found: Found;
+  /** Knows those of all progress. */
+  readonly producers: Producers;
+  /** Other slots of this database. */
+  readonly siblings: ReadonlySet<string>;
 };
 
 /** Ids of one statement. */

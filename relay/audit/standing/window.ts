@@ -22,7 +22,9 @@
  * 3. The relay publishes a partition in commit order, so positions rise along the offsets. A record whose position does not
  *    is *late*: *out of order* if its row matches it first; otherwise a duplicate as in 2, however many windows later. A
  *    dead letter that was released explains one late record.
- * 4. A missing event whose record comes later, as after `recover`, is missing no more.
+ * 4. What the relay of another slot of this database wrote counts if the table has its row. If no row of the window matches it
+ *    at once, the table is asked. By then it has left its place in the order, so it is not judged whether it is late.
+ * 5. A missing event whose record comes later, as after `recover`, is missing no more.
  *
  * Memory holds what one side is ahead of the other, one bit for each transaction since the oldest running one, and some
  * numbers for each partition. Nothing grows with the table, the topics or the number of keys.
@@ -53,6 +55,7 @@ import {
   type TopicRecord,
 } from '../read-topics.ts';
 import { readNow } from '../running.ts';
+import { readSiblings } from '../siblings.ts';
 import type { AuditState } from './audit-state.ts';
 import { Found, findingOf } from './found.ts';
 import { RecordJudge } from './judge-records.ts';
@@ -60,7 +63,8 @@ import { RowJudge } from './judge-rows.ts';
 import { Letters } from './letters.ts';
 import { Matching, type OpenRecord, tooFarApart } from './matching.ts';
 import { approach, type HeldBack, reach } from './reach.ts';
-import { oldestRowMs, openWindow, WindowRows, type WindowSnapshot } from './read-window.ts';
+import { oldestRowMs, openWindow, WindowRows } from './read-window.ts';
+import { RecordsOfSiblings } from './records-of-siblings.ts';
 import { RowFeed } from './row-feed.ts';
 import { placeOf, type WindowMeans, type WindowScope } from './window-means.ts';
 
@@ -93,13 +97,14 @@ export async function auditWindow(means: WindowMeans, before: AuditState | undef
   const held = await approach(means, target.lsn);
   if (held !== undefined) return held;
   const producers = new Producers(producerItems);
+  const siblings = await readSiblings(means.now, means.config.slot.name);
   return readOnly(means.client, 'opening a snapshot', 'repeatable read', async () => {
     const snapshot = await openWindow(means.client);
     if (before !== undefined && snapshot.lsn < before.lsn)
       return { verdict: 'start again', why: 'the WAL position went back: the database was restored' };
-    const stillHeld = await reach(means, snapshot.lsn, producers);
+    const stillHeld = await reach(means, snapshot.lsn, { producers, siblings });
     if (stillHeld !== undefined) return stillHeld;
-    return await new Window(means, before, snapshot, producers).run();
+    return await new Window({ means, before, snapshot, found: new Found(), producers, siblings }).run();
   });
 }
 
@@ -116,6 +121,7 @@ class Window {
   readonly #records: RecordJudge;
   readonly #kept = new KeptFrom();
   readonly #producers: Producers;
+  readonly #ofSiblings = new RecordsOfSiblings();
   /** Those of the slot. */
   #replays: ReadonlySet<string> = new Set();
   /** In a first window. An earlier one has counted all that was committed before the audit, whatever a later row says. */
@@ -123,15 +129,10 @@ class Window {
   /** In a first window: records that were committed earlier have no row. */
   #rowsFromMs = Number.NEGATIVE_INFINITY;
 
-  /** @param producers those of the progress */
-  constructor(
-    means: WindowMeans,
-    before: AuditState | undefined,
-    snapshot: WindowSnapshot,
-    producers: Producers,
-  ) {
+  constructor(scope: WindowScope) {
+    const { means, before, snapshot, producers } = scope;
     this.#producers = producers;
-    this.#scope = { means, before, snapshot, found: new Found() };
+    this.#scope = scope;
     this.#number = (before?.window ?? 0) + 1;
     this.#router = new Router(means.config);
     this.#rows = new WindowRows(means.client, means.config, snapshot.text, before);
@@ -174,6 +175,7 @@ class Window {
         isRelease: true,
       });
     await this.#readTopics(ranges);
+    await this.#judgeSiblings();
     await this.#judgeRows(await RowJudge.create(this.#scope, this.#letters, this.#kept, topics));
     await this.#records.judge(this.#matching);
     this.#judgeProducers();
@@ -199,12 +201,12 @@ class Window {
 
   /** What to read of the topics. @throws StartAgain */
   async #ranges(topics: readonly string[]): Promise<PartitionRange[]> {
-    const { means, before } = this.#scope;
+    const { means, before, siblings } = this.#scope;
     const { config, kafka, admin, systemIdentifier } = means;
     const stallMs = stallMsOf(config);
-    const own = { topic: config.kafka.progressTopic, slot: config.slot.name, systemIdentifier };
-    await findProducers({ kafka, admin, stallMs, ...own }, (producerId, isOwn) =>
-      this.#producers.addProgress(producerId, isOwn),
+    const own = { topic: config.kafka.progressTopic, slot: config.slot.name, systemIdentifier, siblings };
+    await findProducers({ kafka, admin, stallMs, ...own }, (producerId, writer) =>
+      this.#producers.addProgress(producerId, writer),
     );
     const whole = await extendToHighWatermarks(kafka, await stableRanges(admin, topics), stallMs);
     return whole.map((range) => {
@@ -232,10 +234,11 @@ class Window {
       onTrimmed: (topic, partition) => this.#kept.addTrimmed(topic, partition),
       onRecords: async (records) => {
         await this.#feed.ahead();
-        const isOurs = (record: TopicRecord) =>
-          hasRelayHeaders(record) && !this.#producers.isOfOtherSlot(record.producerId);
-        await decoder.prepare(records.map((record) => (isOurs(record) ? record.value : null)));
-        for (const record of records) this.#addRecord(record, isOurs(record) ? decoder : undefined);
+        const isPerhapsOurs = (record: TopicRecord) =>
+          hasRelayHeaders(record) && !this.#producers.isOfOthers(record.producerId, () => true);
+        await decoder.prepare(records.map((record) => (isPerhapsOurs(record) ? record.value : null)));
+        for (const record of records) this.#addRecord(record, isPerhapsOurs(record) ? decoder : undefined);
+        if (this.#ofSiblings.isFull) await this.#judgeSiblings();
         await this.#catchUpRows();
         means.onDone?.(found.events, found.records);
         await pace.took(records.length);
@@ -265,16 +268,30 @@ class Window {
   }
 
   #addRecord(record: TopicRecord, decoder: Decoder | undefined): void {
-    const { before, found } = this.#scope;
-    found.records += 1;
+    this.#scope.found.records += 1;
     const audited = auditedRecord(record, decoder, this.#router);
     if (audited.replay !== undefined) {
       this.#addReplayed(audited, audited.replay.id);
       return;
     }
     this.#kept.note(record.topic, record.partition, record.committedAtMs);
+    const { id, topic, producerId } = audited;
+    if (this.#producers.isOfSibling(producerId) && id !== undefined && !this.#matching.hasRow(id, topic))
+      this.#ofSiblings.add(audited);
+    else this.#judgeRecord(audited, id !== undefined, 'in its place');
+  }
+
+  async #judgeSiblings(): Promise<void> {
+    const { now, config } = this.#scope.means;
+    for (const [record, hasRow] of await this.#ofSiblings.take(now, config, this.#router))
+      this.#judgeRecord(record, hasRow, 'later');
+  }
+
+  /** @param hasRow counts for a record of another slot of this database */
+  #judgeRecord(audited: AuditedRecord, hasRow: boolean, when: 'in its place' | 'later'): void {
+    const { before, found } = this.#scope;
     const { id, topic, partition, offset, committedAtMs, producerId, fault } = audited;
-    if (this.#isOfOtherSlot(audited)) return;
+    if (this.#isOfOthers(audited, hasRow)) return;
     const position = audited.position === undefined ? undefined : parsePosition(audited.position);
     if (id === undefined || position === undefined) {
       const reason = id === undefined ? 'no header id' : 'no legal header position';
@@ -298,7 +315,7 @@ class Window {
       offset,
       position: audited.position!,
       committedAtMs,
-      after: this.#matching.follow(topic, partition, audited.position!),
+      after: when === 'later' ? undefined : this.#matching.follow(topic, partition, audited.position!),
       window: this.#number,
     };
     const verdict = this.#matching.addRecord(open);
@@ -313,7 +330,8 @@ class Window {
   #addReplayed(audited: AuditedRecord, replayId: string): void {
     const { found } = this.#scope;
     const { id, producerId, fault } = audited;
-    if (this.#isOfOtherSlot(audited)) return;
+    // A replay of another slot is none of this one, whatever rows it repeats.
+    if (this.#isOfOthers(audited, false)) return;
     if (id === undefined || !this.#replays.has(replayId)) {
       const reason = id === undefined ? 'no header id' : 'it names a replay that is not in outbox.replay';
       this.#producers.addHeadless(producerId, { ...recordPlace(audited), reason });
@@ -321,9 +339,8 @@ class Window {
     else found.skip('replayed');
   }
 
-  /** Whose record it is comes before what it holds: of another slot's, nothing is judged. */
-  #isOfOtherSlot(audited: AuditedRecord): boolean {
-    if (!this.#producers.isOfOtherSlot(audited.producerId)) return false;
+  #isOfOthers(audited: AuditedRecord, hasRow: boolean): boolean {
+    if (!this.#producers.isOfOthers(audited.producerId, () => hasRow)) return false;
     this.#scope.found.skipForeign({ ...recordPlace(audited), reason: ofOtherSlot });
     return true;
   }

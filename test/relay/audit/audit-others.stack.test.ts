@@ -107,16 +107,6 @@ describe('what the relay of another slot wrote', () => {
     expect(await scene.findings()).toEqual([]);
   });
 
-  test('is judged where it is of an event of this table', async () => {
-    await using scene = await openScene();
-    await using other = await openWriter();
-    const [id] = await scene.insert();
-    const { progress } = await theirs(scene, 'k');
-    await other.commit(scene.events(scene.record(id!, { value: Buffer.from('?') })), progress);
-    await scene.writer.commit(await scene.progress());
-    expect(told(await scene.audit())).toEqual({ undecodable: [id] });
-  });
-
   test('has another lineage, though its slot has the same name', async () => {
     await using scene = await openScene();
     await using other = await openWriter();
@@ -131,6 +121,135 @@ describe('what the relay of another slot wrote', () => {
     });
     await scene.writer.commit(scene.events(scene.record(id!)), ours);
     expect(told(await scene.audit())).toEqual({ foreign: ['9', null] });
+  });
+});
+
+/** What both audits find: a record of a kind counts once, in whichever window. */
+async function bothFind(scene: Scene, expected: Record<string, (string | null)[]>): Promise<void> {
+  expect(told(await scene.audit())).toEqual(expected);
+  await scene.runAudit();
+  await scene.runAudit();
+  const findings = Object.entries(expected).filter(([kind]) => kind !== 'foreign');
+  expect(await scene.findings()).toEqual(findings.flatMap(([kind, ids]) => ids.map((id) => [kind, id])));
+  const row = await scene.runAudit();
+  expect(row.unjudged).toEqual(expected.foreign === undefined ? {} : { foreign: expected.foreign.length });
+}
+
+/** The progress of a relay that streams from this database, too, on another slot. */
+async function progressOfSibling(scene: Scene) {
+  await scene.database.pool.query(
+    `insert into outbox.progress (slot, initialised_at) values ('another_slot', now()) on conflict do nothing`,
+  );
+  const progress = await scene.progress();
+  return { ...progress, messages: [{ ...progress.messages[0]!, key: 'another_slot' }] };
+}
+
+describe('what the relay of another slot of this database wrote', () => {
+  test('is of this outbox where the table has its row, whichever window has that', async () => {
+    await using scene = await openScene();
+    await using other = await openWriter();
+    const [mine, theirs] = await scene.insert(2);
+    await other.commit(scene.events(scene.record(theirs!)), await progressOfSibling(scene));
+    await scene.writer.commit(scene.events(scene.record(mine!)), await scene.progress());
+    await bothFind(scene, {});
+    await using late = await scene.openTransaction();
+    await other.commit(scene.events(scene.record(late.id, { key: '1' })));
+    await scene.writer.commit(await scene.progress());
+    await scene.runAudit();
+    await late.end('commit');
+    await scene.writer.commit(await scene.progress());
+    expect(await scene.runAudit()).toMatchObject({ missing: 0, events: 3 });
+    expect(told(await scene.audit())).toEqual({});
+  });
+
+  test('is a duplicate of what this slot’s wrote', async () => {
+    await using scene = await openScene();
+    await using other = await openWriter();
+    const [id] = await scene.insert();
+    const record = scene.record(id!);
+    await other.commit(await progressOfSibling(scene));
+    await scene.writer.commit(scene.events(record), await scene.progress());
+    await bothFind(scene, {});
+    await other.commit(scene.events(record));
+    await scene.writer.commit(await scene.progress());
+    await bothFind(scene, { duplicate: [id!] });
+  });
+
+  test('is judged, then, by its value', async () => {
+    await using scene = await openScene();
+    await using other = await openWriter();
+    const [id] = await scene.insert();
+    const damaged = scene.record(id!, { value: Buffer.from('?') });
+    await other.commit(scene.events(damaged), await progressOfSibling(scene));
+    await scene.writer.commit(await scene.progress());
+    await bothFind(scene, { undecodable: [id!] });
+  });
+
+  test('is another producer’s where the row routes elsewhere, or there is none, as of another outbox', async () => {
+    await using scene = await openScene();
+    await using other = await openWriter();
+    const [lost] = await scene.insert();
+    const mirror = `${scene.topic}.mirror`;
+    await createTopics([{ topic: mirror, numPartitions: 1 }]);
+    await other.commit(
+      { topic: mirror, messages: [scene.record(lost!)] },
+      scene.events(scene.record('9')),
+      await progressOfSibling(scene),
+    );
+    await scene.writer.commit(await scene.progress());
+    const report = await scene.audit();
+    expect(told(report)).toEqual({ missing: [lost], foreign: expect.arrayContaining([lost, '9']) });
+    expect(await scene.runAudit()).toMatchObject({ missing: 1, leaked: 0, unjudged: { foreign: 2 } });
+  });
+});
+
+describe('no record stands in for a lost event that has its id by chance', () => {
+  const elsewhere = { systemIdentifier: '1' };
+
+  test.each([
+    ['of another slot', async (scene: Scene) => ({ key: 'another_slot', of: await scene.progress() })],
+    [
+      'of a slot as this database has one, of another cluster',
+      async (scene: Scene) => {
+        await progressOfSibling(scene);
+        return { key: 'another_slot', of: await scene.progress(elsewhere) };
+      },
+    ],
+  ])('where the relay %s wrote it', async (_, progressOf) => {
+    await using scene = await openScene();
+    await using other = await openWriter();
+    const [id] = await scene.insert();
+    const { key, of } = await progressOf(scene);
+    await other.commit(scene.events(scene.record(id!)), {
+      ...of,
+      messages: [{ ...of.messages[0]!, key }],
+    });
+    await scene.writer.commit(await scene.progress());
+    await bothFind(scene, { missing: [id!], foreign: [id!] });
+  });
+
+  test.each([
+    ['another producer', (scene: Scene, id: string) => [scene.events({ ...headless('k'), headers: { id } })]],
+    [
+      'the relay of another database',
+      (scene: Scene, id: string, theirs: Awaited<ReturnType<Scene['progress']>>) => [
+        scene.events(scene.record(id)),
+        theirs,
+      ],
+    ],
+  ])('where %s wrote it before a window shows the row', async (_, written) => {
+    await using scene = await openScene();
+    await using other = await openWriter();
+    await using late = await scene.openTransaction();
+    const progress = await scene.progress();
+    const theirs = { ...progress, messages: [{ ...progress.messages[0]!, key: 'another_slot' }] };
+    await other.commit(...written(scene, late.id, theirs));
+    await scene.writer.commit(progress);
+    expect(await scene.runAudit()).toMatchObject({ events: 0, missing: 0, unjudged: { foreign: 1 } });
+    await late.end('commit');
+    await scene.writer.commit(await scene.progress());
+    expect(await scene.runAudit()).toMatchObject({ events: 1, missing: 1 });
+    expect(told(await scene.audit())).toMatchObject({ missing: [late.id] });
   });
 });
 

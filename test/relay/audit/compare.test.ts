@@ -156,7 +156,7 @@ describe('a record of a replay', () => {
 
   function audit(records: readonly AuditedRecord[], prepare: (audited: Comparer) => void = () => {}) {
     const audited = comparer();
-    audited.addProducer(1n, true);
+    audited.addProducer(1n, 'this slot');
     audited.setReplays(replays);
     prepare(audited);
     audited.addEvent(event('a'));
