@@ -10,14 +10,24 @@ export const filesOfPlace = [
   'SECURITY.md',
   'deploy/helm/outbox-relay/Chart.yaml',
   'docs/guides/schemas.md',
+  // Each alert links to its page there.
+  'deploy/prometheus/outbox-relay.rules.yaml',
+  'deploy/prometheus/outbox-relay.test.yaml',
+  'deploy/helm/outbox-relay/files/outbox-relay.rules.yaml',
+  'deploy/helm/outbox-relay/templates/monitors.yaml',
+  'deploy/helm/outbox-relay/values.yaml',
+  'deploy/helm/outbox-relay/README.md',
+  'docs/guides/monitoring.md',
 ] as const;
 
 /** Files that users get, beside those. */
 export const publishedFiles = ['README.md', 'CHANGELOG.md', 'action.yml', 'Dockerfile'] as const;
 
 /** An owner that nobody is. */
-const nobody = 'OWNER';
-const legal = /^[A-Za-z0-9][A-Za-z0-9-]{0,38}\/[A-Za-z0-9._-]{1,100}$/;
+const placeholder = /(?<![\w-])OWNER\//;
+/** As GitHub takes them. */
+const legal =
+  /^[A-Za-z0-9](?:[A-Za-z0-9]|-(?=[A-Za-z0-9])){0,38}\/(?!\.{1,2}$)(?!.*\.git$)[A-Za-z0-9._-]{1,100}$/;
 
 /** As `owner/name` on GitHub; undefined where package.json names none. */
 export function placeOf(manifest: string): string | undefined {
@@ -26,21 +36,31 @@ export function placeOf(manifest: string): string | undefined {
   return place;
 }
 
-/** @param texts by file @returns one line for each that is not there, or is not the place of package.json */
+/** @param texts by file @returns one line for each file that has a placeholder, or another place than package.json */
 export function placeFaults(texts: ReadonlyMap<string, string>): string[] {
   const place = placeOf(texts.get('package.json') ?? '{}');
   if (place === undefined)
     return ['package.json: repository.url must be git+https://github.com/<owner>/<name>.git'];
-  const faults: string[] = [];
-  for (const [file, text] of texts)
-    text.split('\n').forEach((line, index) => {
-      const where = `${file}:${index + 1}`;
-      if (line.includes(`${nobody}/`))
-        faults.push(`${where} has a placeholder: ${line.trim().slice(0, 100)}`);
-      else if (namesOther(line, place))
-        faults.push(`${where} names another place than ${place} in package.json`);
-    });
-  return faults;
+  return [...texts].flatMap(([file, text]) => {
+    const lines = text.split('\n');
+    const holders = placesOf(lines, (line) => placeholder.test(line));
+    const others = placesOf(lines, (line) => !placeholder.test(line) && namesOther(line, place));
+    return [
+      ...holders.map(
+        ({ at, rest, line }) => `${file}:${at}${rest} has a placeholder: ${line.trim().slice(0, 100)}`,
+      ),
+      ...others.map(
+        ({ at, rest }) => `${file}:${at}${rest} names another place than ${place} in package.json`,
+      ),
+    ];
+  });
+}
+
+/** The first line that is one, and how many more are. */
+function placesOf(lines: readonly string[], isOne: (line: string) => boolean) {
+  const found = lines.flatMap((line, index) => (isOne(line) ? [{ at: index + 1, line }] : []));
+  const rest = found.length > 1 ? ` and ${found.length - 1} more` : '';
+  return found.slice(0, 1).map((first) => ({ ...first, rest }));
 }
 
 /** Whether a line has the place of another copy of this project. */
@@ -52,8 +72,11 @@ function namesOther(line: string, place: string): boolean {
   return named.some((each) => each.endsWith(`/${name}`) && each !== place);
 }
 
-/** The text of one of `filesOfPlace` with another place. */
-export function withPlace(text: string, from: string, to: string): string {
-  if (!legal.test(to)) throw new Error(`${to} is not a place such as acme/outbox-relay`);
-  return text.replaceAll(from, to);
+/** Why nobody can publish there; undefined where somebody can. */
+export function placeFault(place: string): string | undefined {
+  if (placeholder.test(place)) return `${place} is the placeholder: name the place where you publish`;
+  return legal.test(place) ? undefined : `"${place}" is not a place on GitHub such as acme/outbox-relay`;
 }
+
+/** The text of one of `filesOfPlace` with another place. */
+export const withPlace = (text: string, from: string, to: string): string => text.replaceAll(from, to);

@@ -4,8 +4,15 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { filesOfPlace, placeFaults, placeOf, publishedFiles, withPlace } from '../../deploy/place.ts';
-import { faultsOf, notesOf, withImage } from '../../deploy/release.ts';
+import {
+  filesOfPlace,
+  placeFault,
+  placeFaults,
+  placeOf,
+  publishedFiles,
+  withPlace,
+} from '../../deploy/place.ts';
+import { faultsOf, imageFault, notesOf, withImage } from '../../deploy/release.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (file: string) => readFile(join(root, file), 'utf8');
@@ -54,13 +61,24 @@ describe('the place where it is published', () => {
       ),
     );
   const given = 'acme/outbox-relay';
+  const release = (...args: readonly string[]): Promise<{ code: number; stderr: string }> =>
+    promisify(execFile)(process.execPath, ['deploy/release.ts', ...args], {
+      cwd: root,
+      env: { ...process.env, GITHUB_REPOSITORY: given },
+    }).then(
+      ({ stderr }) => ({ code: 0, stderr }),
+      ({ code, stderr }) => ({ code, stderr }),
+    );
 
-  test('is refused while a placeholder stands, with a line for each', async () => {
+  test('is refused while a placeholder stands, with a line for each file', async () => {
     const all = await texts();
-    const placeholders = [...all.values()].join('\n').match(/^.*OWNER\/.*$/gm) ?? [];
-    expect(placeholders.length).toBeGreaterThan(4);
-    expect(placeFaults(all)).toHaveLength(placeholders.length);
-    expect(placeFaults(all)[0]).toMatch(/^package\.json:\d+ has a placeholder: "url": /);
+    const faults = placeFaults(all);
+    expect(faults).toHaveLength(filesOfPlace.length);
+    expect(faults[0]).toMatch(/^package\.json:\d+ has a placeholder: "url": /);
+    // The links of alerts to their pages, too.
+    expect(faults).toContainEqual(
+      expect.stringMatching(/outbox-relay\.rules\.yaml:\d+ and \d\d more has a placeholder: /),
+    );
   });
 
   test('is right once it is given, in every file that has it', async () => {
@@ -72,11 +90,47 @@ describe('the place where it is published', () => {
     }
     expect(placeFaults(all)).toEqual([]);
     expect(placeOf(all.get('package.json')!)).toBe(given);
-    expect(() => withPlace('', before, 'https://github.com/acme')).toThrow('not a place');
     const other = all.get('SECURITY.md')!.replace(given, 'someone/outbox-relay');
     expect(placeFaults(all.set('SECURITY.md', other))).toEqual([
       expect.stringContaining(`names another place than ${given}`),
     ]);
+  });
+
+  test('of an owner whose name ends like the placeholder is no placeholder', async () => {
+    const own = 'PRODUCT-OWNER/outbox-relay';
+    const all = await texts();
+    const before = placeOf(all.get('package.json')!)!;
+    for (const file of filesOfPlace) all.set(file, withPlace(all.get(file)!, before, own));
+    expect([placeFault(own), placeFaults(all)]).toEqual([undefined, []]);
+  });
+
+  test.each([
+    'https://github.com/acme',
+    'acme',
+    'acme/',
+    'acme/outbox relay',
+    'acme/outbox-relay/main',
+    'acme/..',
+    'acme/outbox-relay.git',
+    'acme-/outbox-relay',
+    '$&/x',
+    '',
+    'OWNER/outbox-relay',
+  ])('%j is refused by name, and no file is changed', async (place) => {
+    expect(placeFault(place)).toBeDefined();
+    const before = await texts();
+    expect(await release('place', place)).toEqual({
+      code: 64,
+      stderr: expect.stringMatching(/^error: .*place.*\n$/),
+    });
+    expect(await texts()).toEqual(before);
+  });
+
+  test('takes one name, and nothing beside it', async () => {
+    expect(await release('place', 'acme', 'outbox-relay')).toEqual({
+      code: 64,
+      stderr: expect.stringMatching(/^usage: /),
+    });
   });
 
   test('must be one that npm reads', () => {
@@ -98,16 +152,10 @@ describe('the place where it is published', () => {
   });
 
   test('stops the release, which names what is wrong', async () => {
-    const failure = await promisify(execFile)(process.execPath, ['deploy/release.ts', 'check', 'v0.1.0'], {
-      cwd: root,
-      env: { ...process.env, GITHUB_REPOSITORY: given },
-    }).then(
-      () => undefined,
-      (error: { code: number; stderr: string }) => error,
-    );
-    expect(failure?.code).toBe(1);
-    expect(failure?.stderr).toMatch(/^error: SECURITY\.md:\d+ has a placeholder/m);
-    expect(failure?.stderr).toContain(`this is ${given}`);
+    const { code, stderr } = await release('check', 'v0.1.0');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error: SECURITY\.md:\d+ and \d more has a placeholder/m);
+    expect(stderr).toContain(`this is ${given}`);
   });
 });
 
@@ -135,5 +183,7 @@ test('the chart of a release names its image by digest', async () => {
     withImage(await read('deploy/helm/outbox-relay/values.yaml'), 'ghcr.io/Shop/Relay', digest),
   );
   expect(values.image).toMatchObject({ repository: 'ghcr.io/shop/relay', digest });
-  expect(() => withImage('', 'x', 'latest')).toThrow('not a digest');
+  expect(imageFault('ghcr.io/Shop/Relay', digest)).toBeUndefined();
+  expect(imageFault('ghcr.io/shop/relay', 'latest')).toMatch('not a digest');
+  expect(imageFault('', digest)).toMatch('not a repository');
 });

@@ -4,11 +4,13 @@ import { globSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { placeOf } from '../../../deploy/place.ts';
 import { documentedMetrics } from '../../../relay/observe/metrics.ts';
 import { alertsOf, folder, hastened, rulesText } from './rules.ts';
 
 const text = await rulesText();
 const alerts = alertsOf(text);
+const place = placeOf(await readFile(join(folder, '../../package.json'), 'utf8'));
 const runbook = await readFile(join(folder, '../../docs/guides/alerts.md'), 'utf8');
 const unitTests = (
   await Promise.all(
@@ -22,7 +24,7 @@ test('every alert says how urgent it is, what happened with its values, and wher
     expect(['critical', 'warning'], alert).toContain(labels?.severity);
     expect(annotations?.summary, alert).toMatch(/^[A-Z]/);
     expect(annotations?.description, alert).toMatch(/\.$/);
-    const page = 'https://outbox-relay.example/docs/guides/alerts.md';
+    const page = `https://github.com/${place}/blob/main/docs/guides/alerts.md`;
     expect(annotations?.runbook_url).toBe(`${page}#${alert.toLowerCase()}`);
   }
 });
