@@ -163,22 +163,36 @@ export function contextOf({ subject, schemaId, failure, row: { leftOut, unreadab
   return JSON.stringify({ subject, schemaId, leftOut, unreadable: unread, ...failure });
 }
 
-/** @throws RelayError POSTGRES_* */
-export async function readWaiting(pool: pg.Pool, slot: string): Promise<Waiting> {
+/**
+ * @returns what waits, and how long Postgres took to count it
+ * @throws RelayError POSTGRES_*
+ */
+export async function readWaiting(
+  pool: pg.Pool,
+  slot: string,
+): Promise<Waiting & { readonly tookMs: number }> {
   const [row] = await query(pool, countWaiting, [slot]);
   return {
     open: Number(row?.open ?? 0),
     oldestSeconds: Math.max(0, row?.oldest ?? 0),
     parked: Number(row?.parked ?? 0),
     parkedKeys: Number(row?.keys ?? 0),
+    tookMs: row?.tookMs ?? 0,
   };
 }
 
-const countWaiting = statement<{ open: string; oldest: number | null; parked: string; keys: string }>(
+const countWaiting = statement<{
+  open: string;
+  oldest: number | null;
+  parked: string;
+  keys: string;
+  tookMs: number;
+}>(
   'ledger.count_waiting',
   'counting the open dead letters',
   `select count(*) filter (where status = 'open') as open, count(*) filter (where status = 'parked') as parked,
          extract(epoch from clock_timestamp() - min(first_seen) filter (where status = 'open'))::float8 as oldest,
-         (select count(*) from outbox.parked_key where slot = $1 and released_lsn is null) as keys
+         (select count(*) from outbox.parked_key where slot = $1 and released_lsn is null) as keys,
+         (extract(epoch from clock_timestamp() - statement_timestamp()) * 1000)::float8 as "tookMs"
     from outbox.dead_letter where slot = $1 and status in ('open', 'parked')`,
 );

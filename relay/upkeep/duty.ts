@@ -10,6 +10,8 @@ export type Duty = {
   readonly retryMs?: number;
   /** Share of the time that runs may take: the pause after a long run is longer than `everyMs`. */
   readonly shareMax?: number;
+  /** How long the last run that succeeded kept the server busy, as that says, for `shareMax`. By default what the run took. */
+  readonly busyMs?: () => number;
   /** What ends the stream if this duty finds it, beside the codes that always end it (`errors.ts`). */
   readonly endsStreamOn?: readonly ErrorCode[];
   /** Begins nothing more once the signal is aborted. */

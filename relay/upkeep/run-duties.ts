@@ -59,7 +59,9 @@ async function repeat(
       if (mustEndStream(duty, failure)) throw failure;
       failures += 1;
     }
-    const pauseMs = pauseAfter(duty, failures, performance.now() - begunMs);
+    const tookMs = performance.now() - begunMs;
+    const busyMs = failure === undefined ? (duty.busyMs?.() ?? tookMs) : tookMs;
+    const pauseMs = pauseAfter(duty, failures, busyMs);
     if (failure !== undefined) report(duty, failure, pauseMs);
     await pause(pauseMs, signal);
   }
@@ -73,12 +75,19 @@ function mustEndStream({ endsStreamOn }: Duty, { code, context, entry }: RelayEr
   );
 }
 
-/** @param failures in a row, 0 after a run that succeeded */
+/** A run that fails mostly waits, such as for a connection: it does not hold up the next for an hour. */
+const failedShareMax = 0.1;
+
+/**
+ * @param failures in a row, 0 after a run that succeeded
+ * @param busyMs how long the run kept a server busy
+ */
 export function pauseAfter(
   { everyMs, retryMs = everyMs, shareMax }: Pick<Duty, 'everyMs' | 'retryMs' | 'shareMax'>,
   failures: number,
-  tookMs: number,
+  busyMs: number,
 ): number {
   const usualMs = failures === 0 ? everyMs : Math.min(everyMs, retryMs * 2 ** Math.min(failures - 1, 30));
-  return shareMax === undefined ? usualMs : Math.max(usualMs, tookMs / shareMax);
+  if (shareMax === undefined) return usualMs;
+  return Math.max(usualMs, busyMs / (failures === 0 ? shareMax : Math.max(shareMax, failedShareMax)));
 }

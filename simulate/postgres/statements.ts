@@ -214,5 +214,5 @@ function reread(database: Database, values: readonly unknown[], transaction: Tra
 
 function countOpen({ deadLetters }: Database): Row[] {
   const open = [...deadLetters.values()].filter(({ status }) => status === 'open').length;
-  return [{ open: String(open), oldest: 0, parked: '0', keys: '0' }];
+  return [{ open: String(open), oldest: 0, parked: '0', keys: '0', tookMs: 0 }];
 }

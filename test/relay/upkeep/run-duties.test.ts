@@ -96,6 +96,25 @@ describe('a failure', () => {
   });
 });
 
+test('only what a server says that it took counts for the share, not the wait for it', async () => {
+  const ending = new AbortController();
+  let runs = 0;
+  const waits: Duty = {
+    name: 'waits',
+    everyMs: 1,
+    shareMax: 1e-6,
+    busyMs: () => 0,
+    run: async () => {
+      // By the wall, each takes a moment, which is hours at this share.
+      await new Promise(setImmediate);
+      runs += 1;
+      if (runs === 3) ending.abort();
+    },
+  };
+  await Promise.all(runDuties([waits], none, ending.signal));
+  expect(runs).toBe(3);
+});
+
 describe('the pause after a run', () => {
   test.each([
     ['that succeeded', { everyMs: 100 }, 0, 5, 100],
@@ -104,6 +123,7 @@ describe('the pause after a run', () => {
     ['that failed again doubles', { everyMs: 100, retryMs: 10 }, 3, 5, 40],
     ['that keeps failing is the usual one', { everyMs: 100, retryMs: 10 }, 5_000, 5, 100],
     ['that took long keeps to its share', { everyMs: 100, shareMax: 0.01 }, 0, 30, 3_000],
+    ['that failed late is bounded', { everyMs: 100, shareMax: 0.01 }, 1, 3_000, 30_000],
     ['that was short is the usual one', { everyMs: 100, shareMax: 0.01 }, 0, 0.3, 100],
   ])('%s', (_, duty, failures, tookMs, pauseMs) => {
     expect(pauseAfter(duty, failures, tookMs)).toBe(pauseMs);
