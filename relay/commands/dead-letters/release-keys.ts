@@ -126,12 +126,21 @@ function passedOf(outcome: NonNullable<KeyRelease['outcome']>, refused: number):
   return passed > 0 ? `, ${count(passed)} refused again and passed` : '';
 }
 
-/** A release cannot pass a pause; what ends the pause releases the keys. */
+/** A release cannot pass a pause. What ends the pause releases the keys of its topic, and no others that go there. */
 function asideLines(keys: readonly KeyRelease[]): string[] {
-  const topics = new Set(keys.flatMap(({ topic, outcome }) => (outcome === 'set-aside' ? [topic] : [])));
-  return [...topics].map(
-    (topic) => `${topic} is set aside: run \`outbox-relay resume --topic ${topic}\`, which releases its keys`,
-  );
+  const lines = keys.flatMap(({ topic, outcome, setAside }) => {
+    if (outcome !== 'set-aside') return [];
+    if (setAside.length === 0)
+      return [
+        `${topic}: what waits goes to a topic that is or was set aside, which \`outbox-relay status\` names: resume it, and release the keys again`,
+      ];
+    return setAside.map((aside) =>
+      aside === topic
+        ? `${topic} is set aside: run \`outbox-relay resume --topic ${topic}\`, which releases its keys`
+        : `${aside} is set aside, where events of ${topic} go now: run \`outbox-relay resume --topic ${aside}\`, and release the keys again`,
+    );
+  });
+  return [...new Set(lines)];
 }
 
 function totalOf(keys: readonly KeyRelease[]): string {

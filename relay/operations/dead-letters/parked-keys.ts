@@ -6,9 +6,10 @@ import { formatLsn, type Position } from '../../model/position.ts';
 import { withPool } from '../with-pool.ts';
 import type { Letter } from './letter.ts';
 import { type LetterRow, letterColumns, toLetter } from './read.ts';
-import { type ParkedKeyView, type ParkedRow, toView, waits } from './release-keys.ts';
+import { type ParkedKeyView, type ParkedRow, toView } from './release-keys.ts';
 import { fixedAt, waitsForResume } from './selection.ts';
 import { assertLettersShown } from './transaction.ts';
+import { waits } from './waits.ts';
 
 /** The last request to release a key. */
 export type LastRelease = {

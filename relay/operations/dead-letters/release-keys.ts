@@ -12,7 +12,9 @@ import type { Actor } from '../actor.ts';
 import { withPool } from '../with-pool.ts';
 import { positionText } from './letter.ts';
 import { conditionOf, type Selection } from './selection.ts';
+import { nameOf, setAsideTopics } from './set-aside.ts';
 import { assertLettersShown } from './transaction.ts';
+import { waits } from './waits.ts';
 
 /** A parked key. */
 export type ParkedKeyView = {
@@ -41,21 +43,23 @@ export type KeySelection = {
 
 export type KeyRelease = ParkedKeyView & {
   /**
-   * `refused`: stopped at an event that is still refused. `set-aside`: people have set the topic aside, so nothing of it
-   * is published. `pending`: the relay has not met the request yet. `not-parked`:
+   * `refused`: stopped at an event that is still refused. `set-aside`: people have set the topic aside, or the one to which
+   * its events go now, so nothing of it is published. `pending`: the relay has not met the request yet. `not-parked`:
    * somebody else was faster. null where nothing was requested.
    */
   readonly outcome: 'released' | 'refused' | 'set-aside' | 'pending' | 'not-parked' | null;
   readonly published: number;
   /** Refused again, and dead letters: those that the release passed, and the one at which it stopped. */
   readonly refused: number;
+  /** Where the outcome is `set-aside`: the topics that are; empty where this cannot be told from the settings here. */
+  readonly setAside: readonly string[];
 };
 
 /** Parked keys, longest first; changes nothing. @throws RequestInvalid where none is parked; RelayError POSTGRES_* */
 export function previewRelease(config: Config, selection: KeySelection): Promise<KeyRelease[]> {
   return withPool(config, async (pool) => {
     const keys = await findKeys(pool, config, selection);
-    return keys.map((key) => ({ ...key, outcome: null, published: 0, refused: 0 }));
+    return keys.map((key) => ({ ...key, outcome: null, published: 0, refused: 0, setAside: [] }));
   });
 }
 
@@ -95,19 +99,12 @@ const lookedAtMax = 500;
 /** A release that was cut at the limit of one Kafka transaction is requested again, until all that waits is published. */
 async function awaitReleases(
   pool: pg.Pool,
-  {
-    config: {
-      slot: { name: slot },
-    },
-    actor,
-    waitMs,
-    onProgress,
-    signal,
-  }: Releasing,
+  { config, actor, waitMs, onProgress, signal }: Releasing,
   keys: readonly ParkedKeyView[],
 ): Promise<KeyRelease[]> {
+  const { name: slot } = config.slot;
   const done = new Map<ParkedKeyView, KeyRelease>(
-    keys.map((key) => [key, { ...key, outcome: 'pending', published: 0, refused: 0 }]),
+    keys.map((key) => [key, { ...key, outcome: 'pending', published: 0, refused: 0, setAside: [] }]),
   );
   const pending = new Map<number, ParkedKeyView>();
   const ask = async (key: ParkedKeyView) => {
@@ -137,7 +134,13 @@ async function awaitReleases(
     if (performance.now() >= untilMs || signal?.aborted === true) break;
     if (outcomes.length === 0) await delay(pollMs);
   }
-  return asTheyAre(pool, slot, [...done.values()]);
+  const named = await asTheyAre(pool, slot, [...done.values()]);
+  const aside = await setAsideTopics(
+    pool,
+    config,
+    named.filter(({ outcome }) => outcome === 'set-aside'),
+  );
+  return named.map((each) => ({ ...each, setAside: aside.get(nameOf(each)) ?? [] }));
 }
 
 /** The same keys with what waits for each now. */
@@ -146,10 +149,9 @@ async function asTheyAre(pool: pg.Pool, slot: string, done: readonly KeyRelease[
     topics: [...new Set(done.map(({ topic }) => topic))],
     keys: done.map(({ key }) => key),
   });
-  // A topic's name has no NUL.
-  const byName = new Map(now.map((each) => [`${each.topic}\0${each.key}`, each]));
+  const byName = new Map(now.map((each) => [nameOf(each), each]));
   return done.map((each) => {
-    const still = byName.get(`${each.topic}\0${each.key}`);
+    const still = byName.get(nameOf(each));
     return { ...each, ...(still ?? { open: 0, parked: 0, first: null, isBeingReleased: false }) };
   });
 }
@@ -211,11 +213,6 @@ export async function listParkedKeys(
   );
   return rows.map(toView);
 }
-
-/** What waits for the parked key `p`, as a condition on `letter`. */
-export const waits = `letter.slot = p.slot and letter.topic = p.topic and letter.aggregateid = p.key
-  and hashtextextended(letter.aggregateid, 0) = hashtextextended(p.key, 0) and letter.status in ('open', 'parked')
-  and letter.system_identifier = p.system_identifier and (letter.commit_lsn, letter.ordinal) >= (p.commit_lsn, p.ordinal)`;
 
 export function toView(row: ParkedRow): ParkedKeyView {
   return {

@@ -4,9 +4,9 @@ import type { Config } from '../../config/config.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { type Letter, positionText } from '../dead-letters/letter.ts';
 import { listLetters, readActions } from '../dead-letters/read.ts';
-import { waits } from '../dead-letters/release-keys.ts';
 import { type Selection, waitsForResume } from '../dead-letters/selection.ts';
 import { assertLettersShown } from '../dead-letters/transaction.ts';
+import { waits } from '../dead-letters/waits.ts';
 import type { FoundLetter } from './found.ts';
 
 export type LettersFound = { readonly letters: readonly FoundLetter[]; readonly hasMore: boolean };

@@ -14,11 +14,12 @@ const release = (key: string, rest: Partial<KeyRelease>): KeyRelease => ({
   outcome: 'released',
   published: 1,
   refused: 0,
+  setAside: [],
   ...rest,
 });
 
 test('a release says what it published, and what ends a topic that is set aside', () => {
-  const aside = { outcome: 'set-aside', published: 0 } as const;
+  const aside = { outcome: 'set-aside', published: 0, setAside: ['orders'] } as const;
   const keys = [release('a', {}), release('b', aside), release('c', aside)];
   const lines = describe(keys, false).split('\n');
   expect(lines[2]).toMatch(/the topic is set aside, 0 published$/);
@@ -26,6 +27,17 @@ test('a release says what it published, and what ends a topic that is set aside'
     'orders is set aside: run `outbox-relay resume --topic orders`, which releases its keys',
     'released: 1 of 3 keys; 1 event published',
   ]);
+});
+
+test('it names the topic that is set aside, not the one to which events went before', () => {
+  const moved = { outcome: 'set-aside', published: 0, setAside: ['orders.v2'] } as const;
+  const lines = describe([release('a', moved), release('b', { ...moved, setAside: [] })], false).split('\n');
+  expect(lines[3]).toMatch(
+    /^orders\.v2 is set aside, where events of orders go now: .*resume --topic orders\.v2`/,
+  );
+  expect(lines[4]).toMatch(
+    /^orders: what waits goes to a topic that is or was set aside, which `outbox-relay status`/,
+  );
 });
 
 test.each([

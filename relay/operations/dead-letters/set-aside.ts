@@ -1,0 +1,49 @@
+/**
+ * Finds which topics keep the keys from being released that people have set aside: the topic for which a key waits, or, where
+ * the settings have changed since it was parked, the one to which what waits goes now.
+ */
+import type pg from 'pg';
+import type { Config } from '../../config/config.ts';
+import { query, statement } from '../../connect/postgres/statement.ts';
+import { Router } from '../../encode/route.ts';
+import { waits } from './waits.ts';
+
+export type ParkedName = { readonly topic: string; readonly key: string };
+
+/** By topic and key, as `nameOf` has them; by the settings of this process. @throws RelayError POSTGRES_* */
+export async function setAsideTopics(
+  pool: pg.Pool,
+  config: Config,
+  keys: readonly ParkedName[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  if (keys.length === 0) return new Map();
+  const { name: slot } = config.slot;
+  const paused = new Set((await query(pool, readSetAside, [slot])).map(({ topic }) => topic));
+  const router = new Router(config);
+  const names = [slot, keys.map(({ topic }) => topic), keys.map(({ key }) => key)];
+  const found = new Map(keys.map((each) => [nameOf(each), new Set([each.topic])]));
+  for (const { topic, key, aggregatetype, type } of await query(pool, readRouted, names)) {
+    const routed = router.topic(aggregatetype, type);
+    if (routed !== undefined) found.get(nameOf({ topic, key }))?.add(routed);
+  }
+  return new Map([...found].map(([name, topics]) => [name, [...topics].filter((each) => paused.has(each))]));
+}
+
+/** A topic's name has no NUL. */
+export const nameOf = ({ topic, key }: ParkedName): string => `${topic}\0${key}`;
+
+const readSetAside = statement<{ topic: string }>(
+  'operations.read_set_aside',
+  'reading what is paused',
+  `select topic from outbox.pause where slot = $1 and mode = 'set-aside' and resumed_at is null
+    and coalesce(ends_at > clock_timestamp(), true)`,
+);
+
+const readRouted = statement<ParkedName & { aggregatetype: string; type: string | null }>(
+  'operations.read_routed',
+  'reading what waits for a key',
+  `select distinct p.topic, p.key, coalesce(letter.aggregatetype, '') as aggregatetype, letter.type
+     from outbox.parked_key as p join outbox.dead_letter as letter on ${waits}
+    where p.slot = $1 and p.released_lsn is null
+      and (p.topic, p.key) in (select * from unnest($2::text[], $3::text[]))`,
+);
