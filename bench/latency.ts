@@ -11,7 +11,7 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { integer } from '../harness/arguments.ts';
 import { median } from '../harness/percentile.ts';
 import { LeanBatchBuilder } from '../relay/publish/lean/batch-builder.ts';
@@ -36,7 +36,11 @@ const help = `
 Starts Postgres, Kafka and a registry with production settings. Exit codes: 0 measured, nothing lost or doubled; 1 otherwise.`;
 
 const { rates, rounds, seconds, json } = new Command('npm run bench:latency --')
-  .option('--rates <numbers>', 'events/s, separated by commas', numbers, [100, 1_000, 4_000])
+  .addOption(
+    new Option('--rates <numbers>', 'events/s, separated by commas')
+      .argParser(numbers)
+      .default([100, 1_000, 4_000], '100,1000,4000'),
+  )
   .option('--rounds <number>', 'rounds of each', integer(1, 100), 5)
   .option('--seconds <number>', 'of each measurement', integer(1, 600), 10)
   .option('--json <file>', 'also write every figure to this file')

@@ -1,6 +1,6 @@
 /** `npm run bench`: compares the relay with Debezium and with the limits of Postgres and Kafka, in one run. */
 import { writeFile } from 'node:fs/promises';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { integer } from '../harness/arguments.ts';
 import { type Dimension, dimensions, growing, growthCells } from './growth-cells.ts';
 import { writePage } from './page.ts';
@@ -81,9 +81,11 @@ const command = new Command('npm run bench --')
   .option('--no-live', 'skip latency')
   .option('--live-seconds <number>', 'seconds per load (default 20, with --quick 3)', integer(1, 3_600))
   .option('--growth', 'also measure how the cost grows with rows, transactions, partitions and compression')
-  .option('--vary <names>', `growth only with these: ${dimensions.join(', ')}`, someOf(dimensions), [
-    ...dimensions,
-  ])
+  .addOption(
+    new Option('--vary <names>', `growth only with these: ${dimensions.join(', ')}`)
+      .argParser(someOf(dimensions))
+      .default([...dimensions], 'all of them'),
+  )
   .option(
     '--growth-events <number>',
     'events of a cell of growth (default 100,000, with --quick 2,000)',
