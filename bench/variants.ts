@@ -4,6 +4,7 @@
  *
  * `node bench/variants.ts tracing`: traces off, and on with none, 1 % and all of the writers' traces sampled.
  * `node bench/variants.ts compression`: each codec of `publish.compression`.
+ * `node bench/variants.ts young-generation`: the space in which V8 makes objects, with its size in MiB.
  * With `--base <folder>` the first variant is the relay of another checkout, for example of the commit before a change.
  */
 import { Command } from 'commander';
@@ -21,6 +22,10 @@ import { compileRelay } from './package.ts';
 import { defaultRowBytes } from './workload.ts';
 import { BenchWorld, type RelayVariant } from './world.ts';
 
+const kinds = ['tracing', 'compression', 'young-generation'] as const;
+/** The first is that of the product, the last V8's own. */
+const youngGenerationsMib = [8, 4, 2, 16, 32] as const;
+
 type Variant = RelayVariant & { readonly name: string; readonly headers: string };
 
 /** SQL for the headers of row n: every row has a context, so many of a hundred are sampled. */
@@ -35,7 +40,13 @@ function variantsOf(option: string, collector: string): Variant[] {
       env: settingsEnv({ PUBLISH_COMPRESSION: name }),
       headers: contexts(0),
     }));
-  if (option !== 'tracing') throw new Error('expected tracing or compression');
+  if (option === 'young-generation')
+    return youngGenerationsMib.map((mib) => ({
+      name: `${mib} MiB`,
+      nodeFlags: [`--max-semi-space-size=${mib}`],
+      headers: contexts(0),
+    }));
+  if (option !== 'tracing') throw new Error(`expected one of ${kinds.join(', ')}`);
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector };
   return [
     { name: 'off', headers: contexts(1) },
@@ -46,7 +57,7 @@ function variantsOf(option: string, collector: string): Variant[] {
 }
 
 const command = new Command('node bench/variants.ts')
-  .argument('<option>', 'tracing or compression')
+  .argument('<option>', kinds.join(', '))
   .option('--base <folder>', 'a checkout whose relay is measured too')
   .option('--rounds <number>', 'rounds of each', integer(1, 100), 5)
   .option('--events <number>', 'events per round', integer(100, 10_000_000), 100_000)
@@ -87,14 +98,16 @@ for (let round = 0; round <= options.rounds; round++)
     const found = await drain(world, contender, aggregateType, rows);
     await contender.reset();
     if (found.lost + found.duplicates > 0) throw new Error(`${variant.name}: not exactly once`);
-    say(`round ${round}: ${variant.name}: ${found.cost.own} µs, ${found.eventsPerSecond} events/s`);
+    say(
+      `round ${round}: ${variant.name}: ${found.cost.own} µs, ${found.eventsPerSecond} events/s, ${found.peakMemoryMb} MB`,
+    );
     if (round > 0) drains.get(variant.name)!.push(found);
   }
 
 const medianOf = (name: string, pick: (drain: Drain) => number) => median(drains.get(name)!.map(pick));
 const cpu = (name: string) => medianOf(name, ({ cost }) => cost.own ?? Number.NaN);
 const reference = variants[0]!.name;
-console.log('variant      CPU µs/event  ratio  events/s   (median of rounds)');
+console.log('variant      CPU µs/event  ratio  events/s  memory MB   (median of rounds)');
 for (const { name } of variants)
   console.log(
     name.padEnd(12),
@@ -103,4 +116,7 @@ for (const { name } of variants)
     medianOf(name, ({ eventsPerSecond }) => eventsPerSecond)
       .toFixed(0)
       .padStart(9),
+    medianOf(name, ({ peakMemoryMb }) => peakMemoryMb ?? Number.NaN)
+      .toFixed(0)
+      .padStart(10),
   );

@@ -21,7 +21,12 @@ export type Rows = {
 };
 
 /** Another relay than the one of this checkout with its default settings. @param checkout compiled, see `package.ts` */
-export type RelayVariant = { readonly env?: Environment; readonly checkout?: string };
+export type RelayVariant = {
+  readonly env?: Environment;
+  readonly checkout?: string;
+  /** Behind those of the product, so that they override them. */
+  readonly nodeFlags?: readonly string[];
+};
 
 export class BenchWorld implements AsyncDisposable {
   readonly stack: Stack;
@@ -109,7 +114,7 @@ export class BenchWorld implements AsyncDisposable {
   }
 
   /** On its default slot, as production starts it, but uncompressed like what it is compared with. */
-  startRelay({ env, checkout = this.#relay }: RelayVariant = {}): RelayProcess {
+  startRelay({ env, checkout = this.#relay, nodeFlags = [] }: RelayVariant = {}): RelayProcess {
     const { run } = this;
     return new RelayProcess({
       env: {
@@ -120,6 +125,7 @@ export class BenchWorld implements AsyncDisposable {
       run,
       logFile: path.join(run.dir, 'relay.log'),
       checkout,
+      nodeFlags,
     });
   }
 
