@@ -31,6 +31,21 @@ const observeShifts = `
     for (const { value, hadRecentInput } of list.getEntries()) if (!hadRecentInput) window.shifted += value;
   }).observe({ type: 'layout-shift', buffered: true });`;
 
+describe('a browser without a locale, whose language is', () => {
+  test.each(['', 'en-US@posix'])('"%s", shows the charts', async (language) => {
+    await using tab = await desk.open();
+    const { page, errors, context } = tab;
+    await context.addInitScript(
+      `Object.defineProperty(Navigator.prototype, 'language', { get: () => '${language}' })`,
+    );
+    await desk.signIn(page);
+    await streaming(page).waitFor();
+    await page.locator('figure.chart canvas').first().waitFor();
+    // The page asks who is signed in before anybody is.
+    expect(errors.filter((each) => !/status of 401/.test(each))).toEqual([]);
+  });
+});
+
 const screens = async (page: Page): Promise<string[]> =>
   Promise.all((await openScreens(page)).map(async (link) => (await link.getAttribute('href'))!));
 
@@ -275,11 +290,22 @@ describe('what is shown', () => {
       `update outbox.audit set last_run_at = last_run_at - interval '10 minutes', last_run_ms = 1000`,
     );
     await page.reload();
-    await badge.getByText(/^proven until .+, no audit runs now$/).waitFor();
+    await badge.getByText(/^proven until .+, no audit is known to run$/).waitFor();
     await page.getByText('no audit is known to run now').waitFor();
     await page.screenshot({ path: join(pictures, 'audit-ended-light.png'), fullPage: true });
     await page.emulateMedia({ colorScheme: 'dark' });
     await page.screenshot({ path: join(pictures, 'audit-ended-dark.png'), fullPage: true });
+  });
+
+  test('of a topic that the loss of a broker may cost events is why', async () => {
+    await using tab = await desk.open();
+    await desk.signIn(tab.page);
+    await tab.page.goto(`${desk.served.url}/topics`);
+    const row = tab.page.getByRole('row').filter({ hasText: desk.world.topic });
+    // The broker of the tests is alone.
+    await row.getByText('not safe').waitFor();
+    await row.getByText('1 replica, min.insync.replicas 1').waitFor();
+    await tab.page.getByText('the loss of one broker can lose committed events').waitFor();
   });
 
   test('of a screen whose code is gone is a way on, and the other screens stay', async () => {

@@ -1,5 +1,6 @@
 /** A chart over time. uPlot draws it; what it shows is said in words too. */
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from 'react';
+import '../data/language.ts';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import './chart.css';
