@@ -1,6 +1,6 @@
 /** The limits of a topic in words. Pure. */
 import type { EventTopic } from '../../../../relay/operations/topics.ts';
-import { bytes, seconds, unknown } from '../../data/format.ts';
+import { bytes, counted, seconds, unknown } from '../../data/format.ts';
 
 export type Line = { readonly title: string; readonly text: string; readonly note: string | null };
 
@@ -47,6 +47,10 @@ export function limitLines({
     },
   ];
 }
+
+/** What the verdict on its durability goes by. */
+export const copiesOf = ({ replicas, settings }: Pick<EventTopic, 'replicas' | 'settings'>): string =>
+  `${counted(replicas, 'replica')}, min.insync.replicas ${settings?.minInsyncReplicas ?? 'not known'}`;
 
 function cleanupNote(policy: string | null): string | null {
   if (policy === null) return null;

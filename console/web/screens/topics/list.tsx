@@ -11,6 +11,7 @@ import { useListKeys } from '../../parts/list-keys.ts';
 import { useOpening } from '../../parts/opening.ts';
 import { Pager } from '../../parts/pager.tsx';
 import { Visible } from '../../parts/visible.tsx';
+import { copiesOf } from './limits.ts';
 import { emptyList, isWhole, largestLag, others, skewOf, topicRates } from './rates.ts';
 import { type Column, orderFrom, pressed, sorted } from './sort.ts';
 
@@ -81,6 +82,7 @@ export function TopicList() {
       : letters.data.groups.reduce((sum, { topic, count: each }) => sum + (topic === name ? each : 0), 0);
   const lagOf = (name: string): number | null => largestLag(lag.data?.groups ?? [], name);
   const empty = emptyList(known !== null, like);
+  const risky = known?.find(({ durability }) => durability.status !== 'ok');
   const order = orderFrom(search.get('sort'));
   const rows = sorted(
     names.map((name) => {
@@ -170,7 +172,11 @@ export function TopicList() {
                         </Link>
                         <TopicState
                           isPaused={pauses.some(({ topic }) => topic === name || topic === null)}
-                          isRisky={seenTopic !== undefined && seenTopic.durability.status !== 'ok'}
+                          copies={
+                            seenTopic === undefined || seenTopic.durability.status === 'ok'
+                              ? null
+                              : copiesOf(seenTopic)
+                          }
                           leaderless={seenTopic?.leaderless.length ?? 0}
                         />
                       </td>
@@ -230,7 +236,14 @@ export function TopicList() {
             {lag.data?.groups.length === 0 &&
               'No consumer group is followed: name them in metrics.consumerGroups.'}
             {lag.data?.groups.some(({ topicsLeftOut }) => topicsLeftOut > 0) === true &&
-              'Of a group with very many topics the lag of some is not read; open a topic to see it.'}
+              'Of a group with very many topics the lag of some is not read; open a topic to see it.'}{' '}
+            {lag.data?.groups.some(({ failure }) => failure !== null) === true &&
+              'The lag of some groups is not known; open a topic to see why.'}
+          </p>
+        )}
+        {!isOpening && risky !== undefined && (
+          <p className="quiet">
+            <Badge tone="warn">not safe</Badge> {risky.durability.fix}
           </p>
         )}
         {!isOpening && <Unreached sampled={sampled} />}
@@ -243,18 +256,23 @@ export const sizesUnknown = 'Kafka says sizes only to a principal with the right
 
 function TopicState({
   isPaused,
-  isRisky,
+  copies,
   leaderless,
 }: {
   isPaused: boolean;
-  isRisky: boolean;
+  /** Why it is not safe; null where it is. */
+  copies: string | null;
   leaderless: number;
 }) {
   return (
     <span className="topic-state">
       {isPaused && <Badge tone="warn">paused</Badge>}
       {leaderless > 0 && <Badge tone="bad">partitions without leader</Badge>}
-      {isRisky && <Badge tone="warn">not safe</Badge>}
+      {copies !== null && (
+        <>
+          <Badge tone="warn">not safe</Badge> <small className="quiet">{copies}</small>
+        </>
+      )}
     </span>
   );
 }

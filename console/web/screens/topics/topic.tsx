@@ -22,7 +22,7 @@ import { useListKeys } from '../../parts/list-keys.ts';
 import { useOpening } from '../../parts/opening.ts';
 import { Visible } from '../../parts/visible.tsx';
 import { queryOf, selectionOfGroup } from '../dead-letters/selection.ts';
-import { limitLines } from './limits.ts';
+import { copiesOf, limitLines } from './limits.ts';
 import { sizesUnknown, Unreached } from './list.tsx';
 import { isWhole, partitionLines, skewOf, type TopicRates, topicRates } from './rates.ts';
 
@@ -127,9 +127,7 @@ export function TopicPage({ topic }: { topic: string }) {
             )}
             {seen.durability.status !== 'ok' && (
               <p>
-                <Badge tone="warn">not safe</Badge> It has {counted(seen.replicas, 'replica')}, and
-                min.insync.replicas is {seen.settings?.minInsyncReplicas ?? 'not known'}.{' '}
-                {seen.durability.fix}
+                <Badge tone="warn">not safe</Badge> It has {copiesOf(seen)}. {seen.durability.fix}
               </p>
             )}
           </>

@@ -1,6 +1,6 @@
 /** The limits of a topic in words. */
 import { describe, expect, test } from 'vitest';
-import { limitLines, retention } from '../../../../../console/web/screens/topics/limits.ts';
+import { copiesOf, limitLines, retention } from '../../../../../console/web/screens/topics/limits.ts';
 
 describe('limits', () => {
   const settings = {
@@ -19,6 +19,11 @@ describe('limits', () => {
     expect(retention({ ...settings, retentionMs: '-1' })).toBe('no limit');
     expect(retention({ ...settings, cleanupPolicy: 'compact' })).toBe('no limit');
     expect(retention({ ...settings, retentionMs: null, retentionBytes: null })).toBe('–');
+  });
+
+  test('what is not safe says why: how many copies there are, as far as that is known', () => {
+    expect(copiesOf({ replicas: 1, settings })).toBe('1 replica, min.insync.replicas 2');
+    expect(copiesOf({ replicas: 2, settings: null })).toBe('2 replicas, min.insync.replicas not known');
   });
 
   test('without the right to read them only what Kafka shows is there', () => {
