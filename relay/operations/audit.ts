@@ -14,6 +14,7 @@ import { logRun } from './audit-report.ts';
 export type { DebeziumReport } from '../audit/debezium.ts';
 export type { StoredFinding } from '../audit/standing/report.ts';
 export type { AskedStart } from '../audit/standing/standing.ts';
+export { forgotAt } from '../audit/standing/start.ts';
 export type { AuditRow } from '../audit/standing/store.ts';
 export { hasFindings, openFindings } from '../observe/audit-metrics.ts';
 export { auditReport, type StandingReport } from './audit-report.ts';

@@ -1,6 +1,6 @@
 /** What the standing audit knows, and a whole verify as a job whose result everybody may see: it holds no value of a row. */
 import { Hono } from 'hono';
-import { auditReport, openFindings } from '../../../relay/operations/audit.ts';
+import { auditReport, forgotAt, openFindings } from '../../../relay/operations/audit.ts';
 import { type AuditReport, type AuditStage, verify } from '../../../relay/operations/verify.ts';
 import type { Progress } from '../jobs.ts';
 import { type Env, mayAct, type Use } from '../use.ts';
@@ -19,7 +19,12 @@ export function auditApi({ config, jobs, log }: Pick<Use, 'config' | 'jobs' | 'l
         report:
           report === undefined
             ? null
-            : { ...report, open: openFindings(report.audit), readAt: new Date().toISOString() },
+            : {
+                ...report,
+                open: openFindings(report.audit),
+                forgotAt: forgotAt(report.audit),
+                readAt: new Date().toISOString(),
+              },
       });
     })
     .get('/verify', (context) => {

@@ -30,6 +30,12 @@ export type Start = {
 
 const doing = 'starting the audit';
 
+const startedHere = 'asked to start where it was';
+
+/** When a person set the findings to 0 that the audit had, if that was the last start; null otherwise. */
+export const forgotAt = ({ startedBecause, startedAt }: { startedBecause: string; startedAt: Date }) =>
+  startedBecause === startedHere ? startedAt : null;
+
 /**
  * Begins with all counters at 0. Findings of before stay, missing events as resolved by the start.
  * @throws RelayError POSTGRES_*
@@ -126,7 +132,7 @@ const forget = statement(
   'audit.forget_findings',
   doing,
   `update outbox.audit set
-      started_because = 'asked to start where it was', started_at = date_trunc('milliseconds', now()),
+      started_because = '${startedHere}', started_at = date_trunc('milliseconds', now()),
       begins_of = case when begins_of = started_at then date_trunc('milliseconds', now()) end,
       missing = missing_open, duplicate = 0, leaked = 0, out_of_order = 0, undecodable = 0
     where slot = $1`,

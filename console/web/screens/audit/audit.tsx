@@ -4,25 +4,16 @@ import type { InferResponseType } from 'hono/client';
 import { Link } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { byServer, useNow } from '../../data/clock.ts';
-import { count, counted, localTime, milliseconds, unknown } from '../../data/format.ts';
-import {
-  Ago,
-  Badge,
-  Card,
-  Empty,
-  Loading,
-  QueryFailure,
-  Scroll,
-  Time,
-  type Tone,
-} from '../../parts/basics.tsx';
+import { count, counted, milliseconds, unknown } from '../../data/format.ts';
+import { Ago, Badge, Card, Empty, Loading, QueryFailure, Scroll, Time } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { VerdictCard } from '../../parts/verdict.tsx';
 import { Visible } from '../../parts/visible.tsx';
 import { isAuditKnownToRun } from './known-to-run.ts';
 import { EventLink, UnjudgedTable } from './pieces.tsx';
+import { proofOf } from './proof.ts';
 import { VerifyCard } from './verify.tsx';
-import { found, kindOf, proofWords } from './words.ts';
+import { found, kindOf } from './words.ts';
 
 type Standing = NonNullable<InferResponseType<typeof api.audit.$get, 200>['report']>;
 
@@ -67,12 +58,12 @@ function StandingCards({ report, everyMinutes }: StandingProps) {
   );
 }
 
-function Proof({ report: { audit, open, at }, everyMinutes }: StandingProps) {
-  const { verifiedAt, verifiedLsn, lastError, lastErrorAt, heldBack } = audit;
+function Proof({ report: { audit, open, at, forgotAt }, everyMinutes }: StandingProps) {
+  const { verifiedAt, verifiedLsn, beginsAt, lastError, lastErrorAt, heldBack } = audit;
   const total = Object.values(open).reduce((sum, each) => sum + each, 0);
   const isRunning = isAuditKnownToRun(audit, everyMinutes, byServer(useNow()));
   const isDelayed = lastError !== null || heldBack !== null;
-  const [tone, label] = proofOf(total, verifiedAt, isDelayed, isRunning);
+  const { tone, label, which } = proofOf(audit, { findings: total, isDelayed, isRunning });
   return (
     <VerdictCard
       about="What is proven"
@@ -83,9 +74,24 @@ function Proof({ report: { audit, open, at }, everyMinutes }: StandingProps) {
           `${counted(total, 'finding')}. Look at each before consumers act on it.`
         ) : verifiedAt === null ? (
           'Nothing is verified yet.'
+        ) : which === undefined ? (
+          'The audit has found no event that it could judge.'
         ) : (
           <>
-            Every event up to <Time at={verifiedAt} /> is published exactly once, or is a dead letter.
+            Every event{which}
+            {beginsAt !== null && (
+              <>
+                {' '}
+                from <Time at={beginsAt} />
+              </>
+            )}{' '}
+            up to <Time at={verifiedAt} /> is published exactly once, or is a dead letter.
+            {forgotAt !== null && (
+              <>
+                {' '}
+                Findings that a person set to 0 at <Time at={forgotAt} /> do not count.
+              </>
+            )}
             {!isRunning && ' Nothing later is verified, and no audit is known to run now.'}
           </>
         )
@@ -123,11 +129,11 @@ function Proof({ report: { audit, open, at }, everyMinutes }: StandingProps) {
             <Time at={audit.startedAt} /> <span className="quiet">({audit.startedBecause})</span>
           </dd>
         </div>
-        {audit.beginsAt !== null && (
+        {beginsAt !== null && (
           <div>
             <dt>Begins with</dt>
             <dd>
-              rows from <Time at={audit.beginsAt} /> on; older ones are left out
+              rows from <Time at={beginsAt} /> on; older ones are left out
             </dd>
           </div>
         )}
@@ -170,19 +176,6 @@ function Proof({ report: { audit, open, at }, everyMinutes }: StandingProps) {
       )}
     </VerdictCard>
   );
-}
-
-function proofOf(
-  findings: number,
-  verifiedAt: string | null,
-  isDelayed: boolean,
-  isRunning: boolean,
-): readonly [Tone, string] {
-  if (findings > 0) return ['bad', proofWords.bad];
-  if (verifiedAt === null) return ['warn', proofWords.warn];
-  const proven = `${proofWords.good} until ${localTime(verifiedAt)}`;
-  if (!isRunning) return ['warn', `${proven}, no audit runs now`];
-  return isDelayed ? ['warn', `${proven}, delayed`] : ['good', proven];
 }
 
 function FindingsCard({ report: { audit, open, latest } }: { report: Standing }) {

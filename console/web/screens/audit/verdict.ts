@@ -32,6 +32,8 @@ export function verdictOf({ ok, isCovered, events, findings, unjudged }: Judged)
       ? 'that is known to be written since the relay first started'
       : unjudged.before.count > 0
         ? 'since the relay first started'
-        : 'in the snapshot';
+        : unjudged.expired.count + unjudged.superseded.count > 0
+          ? 'in the snapshot that the topics may still have'
+          : 'in the snapshot';
   return { tone: 'good', text: `Every event ${since} is published exactly once, or is a dead letter.` };
 }

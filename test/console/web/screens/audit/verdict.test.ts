@@ -12,6 +12,8 @@ const clean = {
     leakedOrNotShown: none,
     leakedOrRemoved: none,
     notYetPublished: none,
+    expired: none,
+    superseded: none,
     undated: none,
     before: none,
   },
@@ -25,6 +27,8 @@ test('it calls good only what was compared whole', () => {
   });
   const unjudged = { ...clean.unjudged, before: some };
   expect(verdictOf({ ...clean, unjudged }).text).toMatch(/^Every event since the relay first started/);
+  const removed = { ...clean.unjudged, expired: some };
+  expect(verdictOf({ ...clean, unjudged: removed }).text).toMatch(/that the topics may still have/);
   for (const less of [
     { events: 0 },
     { isCovered: false },
