@@ -6,7 +6,9 @@
 import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
 import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
-import { asRelayError } from '../errors.ts';
+import { pause } from '../connect/backoff.ts';
+import { kafkaErrorType } from '../connect/kafka.ts';
+import { asRelayError, RelayError } from '../errors.ts';
 import { withResolvers } from '../model/builtins.ts';
 import { readConsumerLag, TopicEnds } from '../publish/consumer-lag.ts';
 import { type LogSizes, readLogSizes } from '../publish/log-sizes.ts';
@@ -208,32 +210,68 @@ export function readGroupLags(config: Config, topic?: string): Promise<GroupLags
     { doing: 'reading the offsets of consumer groups', withinMs },
     async ({ admin }) => {
       const ends = new TopicEnds(admin);
-      const groups: GroupLag[] = [];
-      for (const group of consumerGroups) groups.push(await lagOf(admin, group, isWanted, ends));
-      return { at: new Date().toISOString(), groups };
+      const read = (group: string) => lagOf(admin, group, isWanted, ends);
+      // At the same time: one whose coordinator is not ready takes the patience of a person alone.
+      return { at: new Date().toISOString(), groups: await Promise.all(consumerGroups.map(read)) };
     },
   );
 }
 
-/** A group that may not be read does not hide the others. */
+/**
+ * A broker that has just started makes the topic of its coordinators, or loads it. The client tries for 4.5 s to find a
+ * coordinator, and not again to ask it: with this, the answer comes within `withinMs` in any case.
+ */
+const coordinatorWithinMs = 4_000;
+const coordinatorPauseMs = 200;
+
+/** A group that may not be read, or whose coordinator is not there yet, does not hide the others. */
 async function lagOf(
   admin: Admin,
   group: string,
   isWanted: (topic: string) => boolean,
   ends: TopicEnds,
 ): Promise<GroupLag> {
-  try {
-    const found = await readConsumerLag(admin, group, isWanted, ends);
-    const lags = found.lags.map(({ topic, offsets, uncommittedPartitions }) => ({
-      topic,
-      offsets,
-      uncommittedPartitions,
-    }));
-    return { group, lags, topicsLeftOut: found.topicsLeftOut, failure: null };
-  } catch (error) {
-    const failure = asRelayError(error);
-    if (failure.entry.isOutage) throw failure;
-    const { code, message, hint } = failure;
-    return { group, lags: null, topicsLeftOut: 0, failure: { code, message, hint } };
-  }
+  const untilMs = performance.now() + coordinatorWithinMs;
+  for (;;)
+    try {
+      const found = await readConsumerLag(admin, group, isWanted, ends);
+      const lags = found.lags.map(({ topic, offsets, uncommittedPartitions }) => ({
+        topic,
+        offsets,
+        uncommittedPartitions,
+      }));
+      return { group, lags, topicsLeftOut: found.topicsLeftOut, failure: null };
+    } catch (error) {
+      const isWithout = isWithoutCoordinator(error);
+      if (isWithout && performance.now() < untilMs) {
+        await pause(coordinatorPauseMs);
+        continue;
+      }
+      const failure = isWithout ? withoutCoordinator(group, error) : asRelayError(error);
+      if (failure.entry.isOutage && !isWithout) throw failure;
+      const { code, message, hint } = failure;
+      return { group, lags: null, topicsLeftOut: 0, failure: { code, message, hint } };
+    }
 }
+
+const coordinatorTypes: ReadonlySet<string | undefined> = new Set([
+  'GROUP_LOAD_IN_PROGRESS',
+  'GROUP_COORDINATOR_NOT_AVAILABLE',
+  'NOT_COORDINATOR_FOR_GROUP',
+]);
+
+/** The client forgets what the brokers answered when none of them named a coordinator. */
+function isWithoutCoordinator(error: unknown): boolean {
+  const { cause } = asRelayError(error);
+  return (
+    coordinatorTypes.has(kafkaErrorType(cause)) ||
+    (cause instanceof Error && cause.name === 'KafkaJSGroupCoordinatorNotFound')
+  );
+}
+
+const withoutCoordinator = (group: string, cause: unknown): RelayError =>
+  new RelayError(
+    'KAFKA_UNAVAILABLE',
+    `reading the offsets of consumer group ${group}: no broker has named its coordinator so far, as just after a start, or the right to describe the group is missing`,
+    { cause },
+  );

@@ -3,6 +3,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { relayEnv } from '../../../harness/relay-process.ts';
 import { type Config, loadConfig } from '../../../relay/config/config.ts';
 import { pageOfTopics, readGroupLags } from '../../../relay/operations/topics.ts';
+import { startKafka } from '../../../stack/kafka.ts';
 import { createTopics, kafkaClient, withAdmin } from '../../support/kafka.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
@@ -85,6 +86,30 @@ test('lag covers what a group has committed, and says what it leaves out', async
   ]);
   const elsewhere = await readGroupLags(config, refunds);
   expect(elsewhere.groups[0]).toMatchObject({ lags: [] });
+});
+
+test('a group whose coordinator is not there yet is not known, which is no error, and known once it is', async () => {
+  // Of one broker, so that no coordinator comes up until somebody makes the topic.
+  await using kafka = await startKafka({
+    quickStart: true,
+    settings: { 'offsets.topic.replication.factor': 3, 'offsets.topic.num.partitions': 1 },
+  });
+  const fresh = { ...config, kafka: { ...config.kafka, brokers: kafka.brokers } };
+  const { groups } = await readGroupLags(fresh);
+  expect(groups.map(({ group, lags }) => [group, lags])).toEqual([
+    [reader, null],
+    [stranger, null],
+  ]);
+  expect(groups[0]!.failure).toMatchObject({
+    code: 'KAFKA_UNAVAILABLE',
+    message: expect.stringContaining('no broker has named its coordinator so far'),
+  });
+  const topic = '__consumer_offsets';
+  const configEntries = [{ name: 'cleanup.policy', value: 'compact' }];
+  await createTopics([{ topic, numPartitions: 1, replicationFactor: 1, configEntries }], kafka.brokers);
+  await expect
+    .poll(async () => (await readGroupLags(fresh)).groups.map(({ lags }) => lags), { timeout: 60_000 })
+    .toEqual([[], []]);
 });
 
 test('Kafka away is an error and never an empty list', async () => {
