@@ -3316,4 +3316,13 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/encode/encoder.registry.test.ts'],
     only: 'keeps no answer about the latest',
   },
+  {
+    name: "another producer's record counts as the event's own when it is looked for",
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/operations/find-event/judge.ts',
+    find: 'const own = parts.records.filter(({ isOfRelay }) => isOfRelay);',
+    replace: 'const own = parts.records;',
+    tests: ['test/relay/operations/find-event/judge.test.ts'],
+  },
 ];

@@ -74,13 +74,12 @@ function describeRecord({
   schema,
   format,
   replayId,
+  isOfRelay,
 }: FoundRecord): string[][] {
+  const by = isOfRelay ? (replayId === null ? '' : `, by replay ${replayId}`) : ', by another producer';
   const versions = schema?.versions?.map(({ subject, version }) => `${subject} version ${version}`) ?? [];
   return [
-    [
-      'record',
-      `${topic}, partition ${partition}, offset ${offset}${replayId === null ? '' : `, by replay ${replayId}`}`,
-    ],
+    ['record', `${topic}, partition ${partition}, offset ${offset}${by}`],
     ...(position === null ? [] : [['position', position]]),
     [
       'schema',

@@ -71,8 +71,9 @@ async function findIn(stored: Stored, options: FindOptions): Promise<Found> {
     await stored.readOf(kafka.records.map(({ id }) => id).filter((id) => !known.has(id)));
   const all = partsOf(stored, kafka);
   await stored.readMore(all.flatMap(({ id }) => id ?? []));
-  const gone = all.filter(({ rows, records }) => rows.length === 0 && records.length > 0);
-  const removals = await stored.removalsOf(gone.map(({ records }) => records[0]!.committedAt));
+  const firstOf = ({ records }: EventParts) => records.find(({ isOfRelay }) => isOfRelay);
+  const gone = all.filter((parts) => parts.rows.length === 0 && firstOf(parts) !== undefined);
+  const removals = await stored.removalsOf(gone.map((parts) => firstOf(parts)!.committedAt));
   const { status, missing } = stored;
   const context: Context = {
     verdict: status?.verdict ?? null,

@@ -97,6 +97,8 @@ export type FoundRecord = {
   } | null;
   /** The replay that wrote it; null for the stream. */
   readonly replayId: string | null;
+  /** Whether it has the headers of a relay. Without them, another producer wrote it. */
+  readonly isOfRelay: boolean;
 };
 
 /** What the standing audit found about an event. */
@@ -189,6 +191,7 @@ export type StoryEntry = {
     | 'released'
     | 'published'
     | 'replayed'
+    | 'foreign'
     | 'row-removed'
     | 'finding'
     | 'resolved'

@@ -16,14 +16,15 @@ const unfinished: ReadonlySet<EventState> = new Set(['parked', 'in-open-transact
 export function judgeEvent(parts: EventParts, extras: EventExtras, context: Context): FoundEvent {
   const { id, rows, letters, records } = parts;
   const { findings, replays, removal } = extras;
-  const { state, text, advice = null } = stateOf(parts, removal, context);
+  const { state, text, advice = null } = withForeign(stateOf(parts, removal, context), parts);
   const topic = rows[0]?.topic ?? letters[0]?.topic ?? null;
+  const isEvent = rows.length > 0 || letters.length > 0;
   return {
     id,
     state,
     text,
     advice,
-    reasons: unfinished.has(state) ? reasonsOf(topic, context) : [],
+    reasons: isEvent && unfinished.has(state) ? reasonsOf(topic, context) : [],
     rows,
     letters,
     records,
@@ -35,15 +36,43 @@ export function judgeEvent(parts: EventParts, extras: EventExtras, context: Cont
 
 function stateOf(parts: EventParts, removal: FoundRemoval | null, context: Context): Said {
   const { letters } = parts;
-  const record = latest(parts.records.filter(({ replayId }) => replayId === null));
+  const own = parts.records.filter(({ isOfRelay }) => isOfRelay);
+  const record = latest(own.filter(({ replayId }) => replayId === null));
   const letter = latest(letters);
   const isDecided =
     letter?.status === 'open' || letter?.status === 'parked' || letter?.status === 'discarded';
   if (letter !== undefined && isDecided && !isLater(record, letter)) return ofLetter(letter, context);
-  if (record !== undefined) return published(record, parts, removal, context);
+  if (record !== undefined) return published(record, { ...parts, records: own }, removal, context);
   if (letter?.status === 'released')
     return notFound(parts, context, `Its parked key was released, so the relay has published it`);
+  if (parts.rows.length === 0 && letters.length === 0 && own.length === 0) return notOfRelay(context);
   return withoutRecord(parts, context, letter);
+}
+
+/** Only records of other producers have its id. */
+const notOfRelay = ({ areRowsRead }: Context): Said => ({
+  state: 'unclear',
+  text: areRowsRead
+    ? 'No relay wrote it, and the outbox table has no row of it now.'
+    : 'No relay wrote it. Whether the outbox table has a row of it is not known.',
+  advice: '`outbox-relay verify` counts such records as those of other producers, with their places.',
+});
+
+/** A record of another producer does not show that the relay published the event, and is named beside the rest. */
+function withForeign(said: Said, { records }: EventParts): Said {
+  const foreign = records.filter(({ isOfRelay }) => !isOfRelay);
+  const [first] = foreign;
+  if (first === undefined) return said;
+  const { topic, partition, offset } = first;
+  const more = foreign.length === 1 ? '' : `, the first of ${counted(foreign.length, 'such record')}`;
+  return {
+    ...said,
+    text: `${said.text} Another producer wrote a record with its id, without the headers of a relay: ${topic}, partition ${partition}, offset ${offset}${more}.`,
+    ...(said.state === 'before-slot' && {
+      advice:
+        'If that producer is the one that published the events before, as Debezium is before a take-over, the event is published. If not, `outbox-relay replay` can publish it.',
+    }),
+  };
 }
 
 function ofLetter(letter: FoundLetter, { control }: Context): Said {

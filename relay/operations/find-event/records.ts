@@ -3,7 +3,7 @@
  * beginning. Promise: it says what it read, so that a record outside is never taken for one that does not exist.
  */
 import type { Admin, Kafka } from 'kafkajs';
-import { replayOf } from '../../audit/audited.ts';
+import { hasRelayHeaders, replayOf } from '../../audit/audited.ts';
 import { isAvro } from '../../audit/decoder.ts';
 import { extendToHighWatermarks } from '../../audit/high-watermarks.ts';
 import { headerText, type PartitionRange, readTopics, type TopicRecord } from '../../audit/read-topics.ts';
@@ -202,9 +202,12 @@ class Search implements RecordsFound {
     if (id === undefined) return;
     const position = headerText(record.headers, 'position') ?? null;
     if (!this.#ids.has(id) && !(position !== null && this.#positions.has(position))) return;
+    const found = recordOf(record, id, position, this.#options.typeHeader);
+    this.records.push(found);
+    // Behind the record of another producer, that of the relay may still come.
+    if (!found.isOfRelay) return;
     this.#seen.add(id);
     if (position !== null) this.#seen.add(position);
-    this.records.push(recordOf(record, id, position, this.#options.typeHeader));
   }
 
   #has({ id, position }: Sought): boolean {
@@ -253,5 +256,6 @@ function recordOf(
     format: value === null ? null : isAvro(value) ? 'avro' : 'json',
     schema: schemaId === undefined ? null : { id: schemaId, versions: null },
     replayId: replayOf(headers)?.id ?? null,
+    isOfRelay: hasRelayHeaders(record),
   };
 }

@@ -9,7 +9,9 @@ export function tellStory(
   { findings, replays, removal }: EventExtras,
   context: Context,
 ): StoryEntry[] {
-  const committed = new Set(records.map(({ committedAt }) => committedAt));
+  // The time of another producer's record says nothing about the row.
+  const own = records.filter(({ isOfRelay }) => isOfRelay);
+  const committed = new Set(own.map(({ committedAt }) => committedAt));
   const entries: StoryEntry[] = [
     ...rows.flatMap((row): StoryEntry[] => [
       {
@@ -26,13 +28,13 @@ export function tellStory(
     ...replays.flatMap(ofReplay),
     ...findings.flatMap(ofFinding),
   ];
-  if (removal?.relation != null && rows.length === 0 && records.length > 0)
+  if (removal?.relation != null && rows.length === 0 && own.length > 0)
     entries.push({
       at: removal.removedAt,
       what: 'row-removed',
       text: `Cleanup dropped ${removal.relation}, which had the rows of its day`,
     });
-  const last = records
+  const last = own
     .map(({ committedAt }) => committedAt)
     .toSorted()
     .at(-1);
@@ -88,8 +90,12 @@ function ofLetter(letter: FoundLetter): StoryEntry[] {
 const actionWords = { fix: 'Fixed', resubmit: 'Resubmitted', discard: 'Discarded' } as const;
 
 function ofRecord(record: FoundRecord, transactions: readonly KafkaTransaction[]): StoryEntry[] {
-  const { topic, partition, offset, position, committedAt, replayId } = record;
+  const { topic, partition, offset, position, committedAt, replayId, isOfRelay } = record;
   const where = `${topic}, partition ${partition}, offset ${offset}`;
+  if (!isOfRelay)
+    return [
+      { at: committedAt, what: 'foreign', text: `Written by another producer, not by a relay: ${where}` },
+    ];
   // With those of the replay.
   if (replayId !== null) return [];
   const lsn = position === null ? undefined : parsePosition(position)?.commitLsn;

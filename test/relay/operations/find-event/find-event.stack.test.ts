@@ -143,6 +143,43 @@ describe('find', { timeout: 60_000 }, () => {
       .toBe('published');
   });
 
+  it("tells another producer's record from its own, which it finds behind that", async () => {
+    const producer = (await kafkaClient()).producer();
+    const send = (id: string) =>
+      producer.send({ topic: world.topic, messages: [{ key: 'foreign', value: 'x', headers: { id } }] });
+    const stranger = crypto.randomUUID();
+    const client = await world.pool.connect();
+    await producer.connect();
+    try {
+      await send(stranger);
+      expect(await one(stranger)).toMatchObject({
+        state: 'unclear',
+        text: expect.stringContaining('No relay wrote it'),
+        records: [{ isOfRelay: false }],
+      });
+      const { stdout } = await world.command('find', stranger);
+      expect(stdout).toMatch(/offset \d+, by another producer/);
+      expect(stdout).not.toMatch(/Committed in Postgres|Published/);
+      const id = crypto.randomUUID();
+      // Its record comes behind that of the other producer, and still from its own time on.
+      await client.query('begin');
+      await client.query(
+        `insert into outbox.event (id, aggregatetype, aggregateid, type, payload)
+           values ($1, 'item', 'foreign', 'test.ItemMoved', '{"key": "foreign", "seq": 1}')`,
+        [id],
+      );
+      await send(id);
+      await client.query('commit');
+      await expect
+        .poll(async () => (await one(id)).records.map(({ isOfRelay }) => isOfRelay), { timeout: 20_000 })
+        .toEqual([false, true]);
+      expect(await one(id)).toMatchObject({ state: 'published' });
+    } finally {
+      client.release();
+      await producer.disconnect();
+    }
+  });
+
   it('shows both rows of an id that comes twice, and all its records', async () => {
     const [id] = await world.write([{ key: 'twice', seq: 1 }]);
     await world.pool.query(

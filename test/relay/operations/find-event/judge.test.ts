@@ -36,6 +36,7 @@ const record: FoundRecord = {
   format: 'avro',
   schema: null,
   replayId: null,
+  isOfRelay: true,
 };
 const letter: FoundLetter = {
   position: '0000000000000010.00000000',
@@ -218,6 +219,43 @@ test('the story has what the audit found, when it was over, and the replays with
       text: 'Replay r1 may have published it again to copy, by its range, started by anna: billing lost its state',
     },
   ]);
+});
+
+test('a record of another producer is named as such, and is no sign that the relay published the event', () => {
+  const foreign = { ...record, position: null, isOfRelay: false, offset: '4' };
+  const named =
+    'Another producer wrote a record with its id, without the headers of a relay: t, partition 3, offset 4.';
+  const alone = judge({ records: [foreign] });
+  expect(alone).toMatchObject({
+    state: 'unclear',
+    text: `No relay wrote it, and the outbox table has no row of it now. ${named}`,
+    reasons: [],
+  });
+  expect(alone.story).toEqual([
+    {
+      at: foreign.committedAt,
+      what: 'foreign',
+      text: 'Written by another producer, not by a relay: t, partition 3, offset 4',
+    },
+  ]);
+  expect(judge({ records: [foreign] }, { areRowsRead: false }).text).toContain('row of it is not known');
+  const waiting = judge({ rows: [row], records: [foreign, foreign], looked: [window] });
+  expect(waiting).toMatchObject({
+    state: 'waiting',
+    text: expect.stringContaining(`${named.slice(0, -1)}, the first of 2 such records.`),
+  });
+  const before = judge({ rows: [{ ...row, progress: 'before' }], records: [foreign] });
+  expect(before).toMatchObject({
+    state: 'before-slot',
+    advice: expect.stringContaining('the event is published. If not, `outbox-relay replay`'),
+  });
+  const later = { ...foreign, committedAt: '2026-01-01T00:00:02.000Z' };
+  const published = judge({ rows: [row], records: [later, record] });
+  expect(published).toMatchObject({
+    state: 'published',
+    text: `Published: t, partition 3, offset 12. ${named}`,
+  });
+  expect(published.story.map(({ what }) => what)).toEqual(['written', 'committed', 'published', 'foreign']);
 });
 
 test('what was not read is said', () => {

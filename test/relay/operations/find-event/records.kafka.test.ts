@@ -8,11 +8,12 @@ test('a time that is far too early leaves room to look at the right one', async 
   const producer = kafka.producer();
   await producer.connect();
   const kib = Buffer.alloc(1_024, 'x');
+  const position = '0000000000000010.00000000';
   const hourAgoMs = Date.now() - 3_600_000;
   const send = (timestampMs: number, ids: readonly string[]) =>
     producer.send({
       topic,
-      messages: ids.map((id) => ({ timestamp: String(timestampMs), headers: { id }, value: kib })),
+      messages: ids.map((id) => ({ timestamp: String(timestampMs), headers: { id, position }, value: kib })),
     });
   // More than one fetch brings.
   for (let batch = 0; batch < 16; batch++)
