@@ -139,7 +139,9 @@ function validated(tree: Tree, faults: string[], told: readonly string[]): Confi
   if (lacksRegistry(tree) && isNew('registry.url')) faults.push(registryRequired);
   if (!parsed.success)
     faults.push(
-      ...parsed.error.issues.filter(({ path }) => isNew(path.join('.'))).map((issue) => describeIssue(issue)),
+      ...parsed.error.issues
+        .filter(({ path }) => isNew(path.join('.')))
+        .map((issue) => describeIssue(issue, tree)),
     );
   else {
     const { kafka, slot } = parsed.data;
@@ -334,7 +336,13 @@ function findMisspelt(env: Environment): string[] {
     .map(([name]) => `${name} is not a setting; the nearest is ${nearest(name)}`);
 }
 
-function describeIssue(issue: z.core.$ZodIssue): string {
+/** What a setting of several values looks like in the file: people write one value as text. */
+const forms = {
+  list: (name: string) => `must be a list, also of one value, such as "${name}: [first, second]"`,
+  map: (name: string) => `must have names and values, such as "${name}: { name: value }"`,
+} as const;
+
+function describeIssue(issue: z.core.$ZodIssue, tree: Tree): string {
   const key = issue.path.join('.');
   const setting = settings.find(({ path }) => path.every((name, at) => name === issue.path[at]));
   if (issue.code === 'unrecognized_keys') {
@@ -344,6 +352,9 @@ function describeIssue(issue: z.core.$ZodIssue): string {
         : `${key} has no ${JSON.stringify(name)}, only ${setting.names.join(', ')} (${setting.env})`;
     return issue.keys.map(describe).join('\n  ');
   }
+  const isWhole = setting?.path.length === issue.path.length && hasIn(tree, setting.path);
+  if (isWhole && issue.code === 'invalid_type' && (setting.kind === 'list' || setting.kind === 'map'))
+    return `${key} ${forms[setting.kind](setting.path.at(-1)!)} (${setting.env})`;
   // What is wrong with the name of an entry is a level below.
   const { message } = issue.code === 'invalid_key' ? (issue.issues[0] ?? issue) : issue;
   return `${key} ${message.replace(/^Invalid input: /, '')}${setting === undefined ? '' : ` (${setting.env})`}`;

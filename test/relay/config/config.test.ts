@@ -251,6 +251,23 @@ describe('faults', () => {
     },
   );
 
+  test.each([
+    ['schemas: {versions: a=1}', 'schemas.versions', 'list', '"versions: [first, second]"', 'OUTBOX_RELAY_'],
+    ['topics: {allow: outbox.*}', 'topics.allow', 'list', '"allow: [first, second]"', 'OUTBOX_RELAY_'],
+    ['kafka: {brokers: "b:9092"}', 'kafka.brokers', 'list', '"brokers: [first, second]"', 'KAFKA_BROKERS'],
+    ['log: {levels: debug}', 'log.levels', 'names and values', '"levels: { name: value }"', 'OUTBOX_RELAY_'],
+  ])('%s says what %s looks like', (text, key, what, example, env) => {
+    const { KAFKA_BROKERS, ...others } = required;
+    const found = faults({
+      file: yaml(text),
+      env: key === 'kafka.brokers' ? others : { ...others, KAFKA_BROKERS },
+    });
+    expect(found).toEqual([expect.stringMatching(`^${key.replace('.', '\\.')} must .*${what}`)]);
+    expect(found[0]).toContain(example);
+    expect(found[0]).toContain(`(${env}`);
+    expect(found[0]).not.toContain('expected');
+  });
+
   test.each(['publish', 'publish=', 'publish=loud', 'publish=debug=info'])(
     'log.levels %s has no level that exists, and the fault lists those that do',
     (value) => {
