@@ -60,10 +60,7 @@ export class Destinations {
     }
     const topic = this.#router.topic(row.aggregatetype, row.type);
     if (topic === undefined)
-      throw new NotPublishable(
-        'TOPIC_NOT_ALLOWED',
-        'the topic of this aggregatetype is not on the allow-list',
-      );
+      throw new NotPublishable('TOPIC_NOT_ALLOWED', this.#router.whyNone(row.aggregatetype, row.type));
     assertLength('type', row.type, nameLengthMax, { topic });
     const info = await this.#resolve(topic);
     if (!isTopic(info)) throw new NotPublishable(info.code, info.message, { topic }, { cause: info.cause });

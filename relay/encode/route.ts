@@ -1,6 +1,7 @@
 /** Decides the topic of an event and the subject of its schema. Pure. */
 import type { Config } from '../config/config.ts';
 import { allowList, isLegalTopic } from '../config/topic-patterns.ts';
+import { shortened } from '../observe/printable.ts';
 
 export type Route = { readonly topic: string; readonly subject: string };
 
@@ -15,16 +16,22 @@ export function isPossibleSubject(subject: string): boolean {
   return possibleSubject.test(subject);
 }
 
+/** More than is shown of a name that cannot be one. */
+const shownMost = 100;
+
 /** Routes events by template, and only to topics on the allow-list. */
 export class Router {
   readonly #settings: Pick<Config, 'topics' | 'schemas'>;
   readonly #allowed: RegExp;
   readonly #tombstones: RegExp;
+  /** What no list can keep out: all but the internal topics. */
+  readonly #anyList: RegExp;
 
   constructor(config: Pick<Config, 'topics' | 'schemas' | 'kafka'>) {
     this.#settings = config;
     this.#allowed = allowList(config.topics.allow, config.kafka.progressTopic);
     this.#tombstones = allowList(config.topics.tombstones, config.kafka.progressTopic);
+    this.#anyList = allowList(['*', '_*'], config.kafka.progressTopic);
   }
 
   /** Whether an event without a payload is a tombstone in this topic. */
@@ -38,10 +45,27 @@ export class Router {
    */
   topic(aggregatetype: string, type: string | null): string | undefined {
     if (type === null && this.#settings.topics.template.includes('{type}')) return undefined;
-    const topic = this.#settings.topics.template.replace(/\{(aggregatetype|type)\}/g, (_, name: string) =>
+    const topic = this.#fill(aggregatetype, type);
+    return isLegalTopic(topic) && this.#allowed.test(topic) ? topic : undefined;
+  }
+
+  /** Why an event has no topic: the name that it leads to, and what refuses that. Of any length, and safe to show. */
+  whyNone(aggregatetype: string, type: string): string {
+    const { template } = this.#settings.topics;
+    const name = this.#fill(aggregatetype, type);
+    const columns = template.includes('{type}') ? 'aggregatetype and type lead' : 'the aggregatetype leads';
+    if (!isLegalTopic(name))
+      // Cut first: it may be as long as a row.
+      return `${columns} to "${shortened(name.slice(0, shownMost))}" (topics.template ${template}), which cannot be the name of a topic: at most 249 letters, digits, dots, underscores and hyphens`;
+    if (!this.#anyList.test(name))
+      return `${columns} to topic ${name}, which is internal: no setting allows events in it`;
+    return `${columns} to topic ${name}, which topics.allow does not list`;
+  }
+
+  #fill(aggregatetype: string, type: string | null): string {
+    return this.#settings.topics.template.replace(/\{(aggregatetype|type)\}/g, (_, name: string) =>
       name === 'type' ? (type ?? '') : aggregatetype,
     );
-    return isLegalTopic(topic) && this.#allowed.test(topic) ? topic : undefined;
   }
 
   subject(topic: string, type: string): string {

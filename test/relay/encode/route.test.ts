@@ -33,6 +33,34 @@ describe('the topic', () => {
   });
 });
 
+describe('why there is no topic', () => {
+  test('names the topic and the setting that refuses it', () => {
+    expect(router({ TOPICS_ALLOW: 'outbox.event.order' }).whyNone('ordre', 'Placed')).toBe(
+      'the aggregatetype leads to topic outbox.event.ordre, which topics.allow does not list',
+    );
+    const both = router({ TOPICS_TEMPLATE: '{aggregatetype}.{type}', TOPICS_ALLOW: 'x' });
+    expect(both.whyNone('a', 'B')).toBe(
+      'aggregatetype and type lead to topic a.B, which topics.allow does not list',
+    );
+  });
+
+  test('does not send anybody to topics.allow for what it can never allow', () => {
+    const any = router({ TOPICS_TEMPLATE: '{aggregatetype}', TOPICS_ALLOW: '*' });
+    for (const internal of ['__consumer_offsets', '_schemas', 'outbox-relay.progress'])
+      expect(any.whyNone(internal, 'x')).toBe(
+        `the aggregatetype leads to topic ${internal}, which is internal: no setting allows events in it`,
+      );
+  });
+
+  test('shows a name of any length and content, and stays short and harmless', () => {
+    const why = router().whyNone(`a\u001b[2J\n\u202e${'x'.repeat(1_000_000)}`, 'x');
+    expect(why).toMatch(
+      /^the aggregatetype leads to "outbox\.event\.a·\[2J··x+…" \(topics\.template outbox\.event\.\{aggregatetype\}\), which cannot be the name of a topic/,
+    );
+    expect(why.length).toBeLessThan(300);
+  });
+});
+
 describe('the allow-list', () => {
   const anything = router({ TOPICS_TEMPLATE: '{aggregatetype}', TOPICS_ALLOW: '*' });
 
