@@ -2,7 +2,7 @@
 import { styleText } from 'node:util';
 import { Command, Option } from 'commander';
 import type { Config } from '../../config/config.ts';
-import type { CheckedSchema, VersionFinding } from '../../operations/schemas/check.ts';
+import { type CheckedSchema, isUncompared, type VersionFinding } from '../../operations/schemas/check.ts';
 import {
   type CheckedFile,
   checkSchemaFiles,
@@ -67,10 +67,12 @@ async function run({ config, options: { level, json }, print }: Call<CheckOption
   }
   const failed = schemas.filter(({ status }) => status === 'incompatible').length;
   const report: SchemasChecked = { ok: failed === 0, schemas };
-  const may = schemas.length - failed;
+  const uncompared = schemas.filter(isUncompared).length;
+  const may = schemas.length - failed - uncompared;
+  const rest = uncompared === 0 ? '' : `; ${uncompared} changed but not compared (level NONE)`;
   return {
     data: report,
-    text: `${may} of ${counted(schemas.length, 'schema')} may be registered`,
+    text: `${may} of ${counted(schemas.length, 'schema')} may be registered${rest}`,
     hasFindings: !report.ok,
   };
 }
@@ -92,9 +94,13 @@ function describeStatus(
   registry: Config['registry'],
   asked?: Level,
 ): string {
-  if (status === 'compatible' && level === 'NONE' && asked === undefined) {
+  if (isUncompared({ status, level })) {
     const command = putLevel(registry, `/config/${encodeURIComponent(subject)}`);
-    return `${styleText('yellow', '!')} ${file}  ${subject}: changed but not compared, because the level of its subject is NONE\n      → Give --level BACKWARD, or set a level for it: ${command}`;
+    const [whose, orSet] =
+      asked === undefined
+        ? ['the level of its subject', `, or set a level for it: ${command}`]
+        : ['--level', '.'];
+    return `${styleText('yellow', '!')} ${file}  ${subject}: changed but not compared, because ${whose} is NONE\n      → Give --level BACKWARD${orSet}`;
   }
   const older =
     status === 'unchanged' && version !== latestVersion

@@ -28,6 +28,10 @@ export type CheckedSchema = {
   readonly findings: readonly VersionFinding[];
 };
 
+/** It changed, and nobody knows whom that breaks. */
+export const isUncompared = ({ status, level }: Pick<CheckedSchema, 'status' | 'level'>): boolean =>
+  status === 'compatible' && level === 'NONE';
+
 type FileToCheck = {
   readonly file: string;
   readonly subject: string;

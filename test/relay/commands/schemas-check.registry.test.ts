@@ -172,7 +172,11 @@ describe('check', () => {
     expect(stdout).toContain('changed but not compared, because the level of its subject is NONE');
     expect(stdout).toContain('→ Give --level BACKWARD, or set a level for it: curl -X PUT ');
     expect(stdout).toContain(` ${registryUrl}/config/${subject}\n`);
-    expect((await run('check', '--level', 'NONE')).stdout).toContain('compatible (NONE)');
+    expect(stdout).toMatch(/^0 of 1 schema may be registered; 1 changed but not compared \(level NONE\)$/m);
+    const asked = await run('check', '--level', 'NONE');
+    expect(asked.stdout).toContain('changed but not compared, because --level is NONE\n');
+    expect(asked.stdout).not.toContain('curl');
+    expect((await run('check', '--level', 'BACKWARD')).stdout).toMatch(/^0 of 1 schema may be registered$/m);
   });
 
   test('a refusal is explained also where the registry says NONE of the subject and judges it by its own level', async () => {
