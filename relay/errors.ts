@@ -40,8 +40,11 @@ export type Adoption = (typeof adoptions)[number];
 
 export type ErrorEntry = {
   readonly class: ErrorClass;
-  /** With which code of `exitCodes` the process ends. `run` ends with those of class `stop` only. */
-  readonly exit: Exclude<keyof typeof exitCodes, 'ok' | 'findings'>;
+  /**
+   * With which code of `exitCodes` the process ends. `run` ends with those of class `stop` only. `findings`: only a command
+   * that compares or registers something meets it, and goes on with the rest.
+   */
+  readonly exit: Exclude<keyof typeof exitCodes, 'ok'>;
   /** Which server `/readyz` and the metrics name for it. */
   readonly dependency: Dependency;
   /** The server does not answer: every other question to it would fail the same way. */
@@ -178,11 +181,11 @@ const table = {
   REGISTRY_UNAVAILABLE: { class: 'retry', exit: 'unavailable', dependency: 'registry', isOutage: true },
   REGISTRY_UNAUTHORIZED: { class: 'stop', exit: 'unauthorized', dependency: 'registry' },
   REGISTRY_ANSWER_INVALID: { class: 'quarantine', exit: 'stopped', dependency: 'registry' },
-  REGISTRY_READ_ONLY: { class: 'stop', exit: 'stopped', dependency: 'registry' },
+  REGISTRY_READ_ONLY: { class: 'stop', exit: 'findings', dependency: 'registry' },
   SCHEMA_MISSING: { class: 'quarantine', exit: 'stopped', dependency: 'registry' },
   SCHEMA_INVALID: { class: 'quarantine', exit: 'stopped', dependency: 'registry' },
   TYPE_NOT_IN_SCHEMA: { class: 'quarantine', exit: 'stopped', dependency: 'registry' },
-  SCHEMA_INCOMPATIBLE: { class: 'stop', exit: 'stopped', dependency: 'registry' },
+  SCHEMA_INCOMPATIBLE: { class: 'stop', exit: 'findings', dependency: 'registry' },
   PAYLOAD_NOT_JSON: { class: 'quarantine', exit: 'stopped', dependency: 'relay' },
   PAYLOAD_INVALID: { class: 'quarantine', exit: 'stopped', dependency: 'relay' },
   ENCODING_UNCLEAR: { class: 'retry', exit: 'unavailable', dependency: 'relay' },

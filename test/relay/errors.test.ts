@@ -31,6 +31,9 @@ describe.each(codes)('%s', (code) => {
     if (entry.class === 'retry') expect(entry.exit).toBe('unavailable');
     else if (entry.class === 'quarantine') expect(entry.exit).toBe('stopped');
     else expect(entry.exit).not.toBe('unavailable');
+    // `schemas register` tells these of one file, and registers the others.
+    const isOfOneFile = code === 'SCHEMA_INCOMPATIBLE' || code === 'REGISTRY_READ_ONLY';
+    expect(entry.exit === 'findings').toBe(isOfOneFile);
   });
 
   test('is retried if it is an outage, and blames a server', () => {
