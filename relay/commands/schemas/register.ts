@@ -3,7 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
 import { hints, RelayError } from '../../errors.ts';
+import { printableText } from '../../observe/printable.ts';
 import type { Advice } from '../../operations/schemas/level-advice.ts';
+import { missingAdvice } from '../../operations/schemas/missing-versions.ts';
 import { type Registration, registerSchemas } from '../../operations/schemas/register.ts';
 import { wholeNumber } from '../arguments.ts';
 import { type Call, define } from '../command.ts';
@@ -29,11 +31,16 @@ The command only adds versions. It removes nothing and does not change compatibi
 it registers the first, and a second run changes nothing. SCHEMA_REGISTRY_URL overrides registry.url in the file.
 
 Warnings do not change the exit code. The command warns where the file is not the version that the relay encodes with: a file
-that equals an older version stays unchanged, and the latest version counts unless schemas.versions names one. It also warns where the level of a subject is NONE, so that the registry accepts a
-schema that breaks every consumer, and where the registry could not be asked for the level.
+that equals an older version stays unchanged, and the latest version counts unless schemas.versions names one. It also warns
+where the level of a subject is NONE, so that the registry accepts a schema that breaks every consumer, and where the registry
+could not be asked for the level.
 
-Exit codes: 0 all files are registered · 1 the registry refused a schema; the others are registered · 64 a file is invalid
-(every fault is listed), or invalid arguments · 69 the registry is unreachable · 77 access denied
+A version that schemas.versions names and the registry does not have is a fault, as for "outbox-relay check": the relay would
+refuse every event of that subject. The files are registered all the same. With --json the fault is on stderr.
+
+Exit codes: 0 all files are registered · 1 the registry refused a schema, or lacks a version that schemas.versions names; the
+other schemas are registered · 64 a file is invalid (every fault is listed), or invalid arguments · 69 the registry is
+unreachable · 77 access denied
 
 Examples:
   $ outbox-relay schemas register --dry-run
@@ -61,15 +68,18 @@ export function registerCommand(load: Load): Command {
 
 async function run({ config, options, print }: Call<RegisterOptions>) {
   const register = () => registerSchemas(config, options.dryRun === true);
-  const { registrations, warnings } = await whenReachable(register, options.waitSeconds * 1_000);
-  print(
-    options.json
-      ? JSON.stringify(registrations)
-      : [describe(registrations), ...warnings.map(describeWarning), ...describeRefusals(registrations)].join(
-          '\n',
-        ),
-  );
-  return { hasFindings: registrations.some(({ status }) => status === 'refused') };
+  const { registrations, warnings, missing } = await whenReachable(register, options.waitSeconds * 1_000);
+  const faults = describeMissing(missingAdvice(missing));
+  const said = [
+    describe(registrations),
+    ...warnings.map(describeWarning),
+    ...describeRefusals(registrations),
+    ...faults,
+  ];
+  print(options.json ? JSON.stringify(registrations) : said.join('\n'));
+  // The array has no place for it: the subject may have no file.
+  if (options.json) for (const fault of faults) process.stderr.write(printableText(`${fault}\n`));
+  return { hasFindings: faults.length > 0 || registrations.some(({ status }) => status === 'refused') };
 }
 
 /** It adds versions only, so what was registered before the registry went away is unchanged the next time. */
@@ -103,11 +113,17 @@ function describe(registrations: readonly Registration[]): string {
         ? ''
         : version === latestVersion
           ? `version ${version}`
-          : `version ${version}, not the latest, ${latestVersion}`,
+          : `version ${version} (the latest is ${latestVersion})`,
       subject,
       file,
     ]),
   );
+}
+
+function describeMissing(advice: Advice | undefined): string[] {
+  return advice === undefined
+    ? []
+    : [`${styleText('red', '✖')} ${advice.explanation}\n    → ${advice.remedy}`];
 }
 
 function describeWarning({ explanation, remedy }: Advice): string {

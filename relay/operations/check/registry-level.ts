@@ -22,7 +22,7 @@ export const compatibilityLevel: RegistryCheck = {
       return judgeLevels(config.registry, await readLevels(history, subjects));
     } catch (error) {
       if (!(error instanceof RelayError)) throw error;
-      const { explanation, remedy } = notAskedAdvice(error.message);
+      const { explanation, remedy } = notAskedAdvice(error);
       return warn(explanation, remedy);
     }
   },

@@ -2,10 +2,10 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../../config/config.ts';
 import type { RegistryClient } from '../../encode/registry/registry-client.ts';
-import { heldVersions } from '../../encode/targets.ts';
 import { counted } from '../../model/counted.ts';
 import { findRegistered, readSchemaFiles, Versions } from '../schemas/files.ts';
 import type { Advice } from '../schemas/level-advice.ts';
+import { missingAdvice, missingVersions } from '../schemas/missing-versions.ts';
 import { versionAdvice } from '../schemas/used-version.ts';
 import { registryEncryption } from './encryption.ts';
 import { type Check, fail, ok, warn } from './finding.ts';
@@ -26,12 +26,8 @@ const registry: RegistryCheck = {
 const subjects: RegistryCheck = {
   name: 'subjects',
   async run({ client, config }) {
-    const gone = await missingVersions(client, config.schemas.versions);
-    if (gone.length > 0)
-      return fail(
-        `the registry has no ${gone.join(', and no ')}, which schemas.versions names: the relay refuses every event of it`,
-        'Correct or remove the entry in schemas.versions, then resubmit what became a dead letter.',
-      );
+    const gone = missingAdvice(await missingVersions(client, config.schemas.versions));
+    if (gone !== undefined) return fail(gone.explanation, gone.remedy);
     const { directory } = config.schemas;
     if (!existsSync(directory))
       return ok(`schemas.directory (${directory}) does not exist: there are no files to compare`);
@@ -65,15 +61,6 @@ const subjects: RegistryCheck = {
     return ok(`${counted(files.length, 'schema')} of ${directory}, and each is registered`);
   },
 };
-
-/** Of the versions that the settings name. A relay that runs may still have a deleted one in its memory. */
-async function missingVersions(client: RegistryClient, versions: readonly string[]): Promise<string[]> {
-  const missing: string[] = [];
-  for (const [subject, version] of heldVersions(versions))
-    if ((await client.version(subject, version)) === undefined)
-      missing.push(`version ${version} of ${subject}`);
-  return missing;
-}
 
 const adviceOf = (advice: Advice | undefined): Advice[] => (advice === undefined ? [] : [advice]);
 

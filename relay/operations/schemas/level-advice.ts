@@ -3,6 +3,7 @@
  * looks at the registry. A level that could not be asked is said too, since nobody knows then that all is well.
  */
 import type { Config } from '../../config/config.ts';
+import type { RelayError } from '../../errors.ts';
 import { counted } from '../../model/counted.ts';
 import type { Level, LevelOfSubject, SubjectHistory } from './subject-history.ts';
 
@@ -64,11 +65,14 @@ export function levelAdvice(registry: Config['registry'], levels: Levels): Advic
   };
 }
 
-export function notAskedAdvice(why: string): Advice {
+export function notAskedAdvice({ code, message }: Pick<RelayError, 'code' | 'message'>): Advice {
+  const first =
+    code === 'REGISTRY_UNAUTHORIZED'
+      ? 'Give the relay the right to read the compatibility levels of the registry'
+      : 'Run the command again once the registry answers that';
   return {
-    explanation: `the compatibility level could not be asked, and perhaps the registry accepts a schema that breaks every consumer: ${why}`,
-    remedy:
-      'Give the relay the right to read the compatibility levels of the registry, or look there for yourself: GET <registry>/config.',
+    explanation: `the compatibility level could not be asked, and perhaps the registry accepts a schema that breaks every consumer: ${message}`,
+    remedy: `${first}, or look there for yourself: GET <registry>/config.`,
   };
 }
 

@@ -11,6 +11,7 @@ import {
   readLevels,
   subjectsAtNone,
 } from './level-advice.ts';
+import { type HeldVersion, missingVersions } from './missing-versions.ts';
 import { type AppliedLevel, SubjectHistory } from './subject-history.ts';
 import { usedVersion, versionAdvice } from './used-version.ts';
 
@@ -21,7 +22,7 @@ export type Registration = Pick<SchemaFile, 'file' | 'subject'> & {
   /** Of the file; null where it is not registered. So are the next two. */
   readonly version: number | null;
   readonly latestVersion: number | null;
-  /** With which the relay encodes: that of `schemas.versions`, else the latest. */
+  /** With which the relay encodes: that of `schemas.versions`, else the latest; null as well where the registry lacks it. */
   readonly usedVersion: number | null;
   /** Why it is refused. */
   readonly code?: ErrorCode;
@@ -35,6 +36,8 @@ export type SchemasRegistered = {
   readonly registrations: readonly Registration[];
   /** Their warnings, those of a kind as one. */
   readonly warnings: readonly Advice[];
+  /** Versions that the settings name and the registry lacks, also of subjects without a file. */
+  readonly missing: readonly HeldVersion[];
 };
 
 /** What came of a file, before the levels are known. */
@@ -50,16 +53,30 @@ export async function registerSchemas(config: Config, isDryRun: boolean): Promis
   const versions = new Versions(client);
   const outcomes: Outcome[] = [];
   for (const file of files) outcomes.push(await register(client, versions, file, isDryRun, config));
-  return withLevels(config, outcomes);
+  const missing = await missingVersions(client, config.schemas.versions, new Set(laterOf(outcomes)));
+  return { ...(await withLevels(config, withoutMissing(outcomes, missing), missing)), missing };
 }
+
+/** Subjects whose versions the registry does not have yet, or does not show yet. */
+const laterOf = (outcomes: readonly Outcome[]): string[] =>
+  outcomes
+    .filter(({ status, version }) => status === 'pending' || (status === 'registered' && version === null))
+    .map(({ subject }) => subject);
+
+const withoutMissing = (outcomes: readonly Outcome[], missing: readonly HeldVersion[]): Outcome[] =>
+  outcomes.map((outcome) =>
+    missing.some(({ subject }) => subject === outcome.subject) ? { ...outcome, usedVersion: null } : outcome,
+  );
 
 /** A level that cannot be asked is a warning: what was registered stays registered. */
 async function withLevels(
   { registry, schemas }: Config,
   outcomes: readonly Outcome[],
-): Promise<SchemasRegistered> {
+  missing: readonly HeldVersion[],
+): Promise<Omit<SchemasRegistered, 'missing'>> {
   const ofVersions = outcomes.map(({ subject, version, latestVersion }): readonly Advice[] => {
-    if (version === null || latestVersion === null) return [];
+    const isMissing = missing.some((each) => each.subject === subject);
+    if (isMissing || version === null || latestVersion === null) return [];
     const advice = versionAdvice(schemas.versions, subject, { version, latestVersion });
     return advice === undefined ? [] : [advice];
   });
@@ -69,7 +86,7 @@ async function withLevels(
     levels = await readLevels(new SubjectHistory(registry), subjects);
   } catch (error) {
     if (!(error instanceof RelayError)) throw error;
-    const advice = notAskedAdvice(error.message);
+    const advice = notAskedAdvice(error);
     const registrations = outcomes.map((outcome, index) => ({
       ...outcome,
       level: null,

@@ -22,10 +22,10 @@ export function versionAdvice(
   if (held !== undefined)
     return {
       explanation: `the file is version ${version} of ${subject}, but the relay encodes with version ${held}, which schemas.versions names`,
-      remedy: `Set ${subject}=${version} in schemas.versions, or remove the entry: then the latest counts, which is version ${latestVersion}.`,
+      remedy: `In the list schemas.versions, change the entry to ${subject}=${version}, or remove it: then the latest counts, which is version ${latestVersion}.`,
     };
   return {
     explanation: `the file is version ${version} of ${subject}, but the latest is version ${latestVersion}, with which the relay encodes`,
-    remedy: `If version ${latestVersion} is right, bring the file up to date. If the file is right, set schemas.versions to ${subject}=${version}, or register it with a change that no consumer notices, such as its "doc", so that it becomes the latest. See "Undo a bad schema version" in docs/guides/schemas.md.`,
+    remedy: `If version ${latestVersion} is right, bring the file up to date. If the file is right, add ${subject}=${version} to the list of schemas.versions (schemas: { versions: ['${subject}=${version}'] }), or register it with a change that no consumer notices, such as its "doc", so that it becomes the latest. See "Undo a bad schema version" in docs/guides/schemas.md.`,
   };
 }

@@ -144,6 +144,7 @@ describe('register', () => {
     const { code, stdout } = await register();
     expect(code).toBe(0);
     expect(stdout).toContain('! the compatibility level could not be asked');
+    expect(stdout).toContain('→ Give the relay the right to read');
     expect(JSON.parse((await register('--json')).stdout)).toMatchObject([
       {
         status: 'unchanged',
@@ -151,6 +152,17 @@ describe('register', () => {
         warnings: [{ explanation: expect.stringContaining('not be asked') }],
       },
     ]);
+  });
+
+  test('a level that the registry cannot tell now is not called a missing right', async () => {
+    await using gate = await RegistryGate.open(registryUrl);
+    gate.instead = (_, path) => (path.startsWith('/config') ? { status: 503, body: '{}' } : undefined);
+    registryUrl = gate.url;
+    const { code, stdout } = await register();
+    expect(code).toBe(0);
+    expect(stdout).toContain('! the compatibility level could not be asked');
+    expect(stdout).toContain('→ Run the command again once the registry answers that');
+    expect(stdout).not.toContain('the right');
   });
 
   test('a schema that another tool registered with other spaces is the same', async () => {
@@ -191,7 +203,7 @@ describe('register', () => {
     await registerSchema(subject(), wider);
     const { code, stdout } = await register();
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^unchanged +id \d+ +version 1, not the latest, 2 /m);
+    expect(stdout).toMatch(/^unchanged +id \d+ +version 1 \(the latest is 2\) /m);
     expect(stdout).toContain(
       `! the file is version 1 of ${subject()}, but the latest is version 2, with which the relay encodes\n    → `,
     );
@@ -206,7 +218,7 @@ describe('register', () => {
         version: 1,
         latestVersion: 2,
         usedVersion: 2,
-        warnings: [{ remedy: expect.stringContaining(`${subject()}=1`) }, {}],
+        warnings: [{ remedy: expect.stringContaining(`schemas: { versions: ['${subject()}=1'] }`) }, {}],
       },
     ]);
   });
@@ -232,6 +244,30 @@ describe('register', () => {
         {},
       ],
     });
+  });
+
+  test('a version that schemas.versions names and the registry lacks is a fault, as it is for check', async () => {
+    const other = unique('without-a-file');
+    const run = (list: string, ...more: string[]) =>
+      runCli(['schemas', 'register', ...more], {
+        SCHEMA_REGISTRY_URL: registryUrl,
+        OUTBOX_RELAY_SCHEMAS_DIRECTORY: directory,
+        OUTBOX_RELAY_SCHEMAS_VERSIONS: list,
+      });
+    // Before the first version is made, nobody knows which one it will be.
+    expect(await run(`${subject()}=1`, '--dry-run')).toMatchObject({ code: 0 });
+    const { code, stdout } = await run(`${subject()}=9,${other}=1`);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^registered /m);
+    expect(stdout).toContain(
+      `✖ the registry has no version 9 of ${subject()}, and no version 1 of ${other}, which schemas.versions names: the relay refuses every event of it\n    → Correct or remove`,
+    );
+    expect(stdout).not.toContain('the relay encodes with version 9');
+    const json = await run(`${subject()}=9`, '--json');
+    expect(json.code).toBe(1);
+    expect(JSON.parse(json.stdout)).toMatchObject([{ version: 1, usedVersion: null }]);
+    expect(json.stderr).toContain(`no version 9 of ${subject()}`);
+    expect(await run(`${subject()}=1`)).toMatchObject({ code: 0 });
   });
 
   test('a subject of another kind of schema is named, ends with 1, and does not hide the others', async () => {
