@@ -1,8 +1,11 @@
 /** A check: one small question about one server, its verdict and, where it is not met, the fix. */
-import { asRelayError } from '../../errors.ts';
+import { asRelayError, type ErrorCode, hints, type RelayError } from '../../errors.ts';
 
 export type Verdict = {
-  /** `warn`: the relay works, but something can go wrong later. `skipped`: an earlier check met the server as unreachable. */
+  /**
+   * `warn`: the relay works, but something can go wrong later. `skipped`: nothing was looked at, since an earlier check met
+   * the server as unreachable, or there is nothing to look at, or this role may not.
+   */
   readonly status: 'ok' | 'warn' | 'fail' | 'skipped';
   readonly message: string;
   /** What to do, where it is not ok. */
@@ -24,7 +27,24 @@ export type CheckReport = { readonly ok: boolean; readonly checks: readonly Find
 
 export const ok = (message: string): Verdict => ({ status: 'ok', message });
 export const warn = (message: string, fix: string): Verdict => ({ status: 'warn', message, fix });
+export const skipped = (message: string): Verdict => ({ status: 'skipped', message });
 export const fail = (message: string, fix: string): Verdict => ({ status: 'fail', message, fix });
+
+/** Where the hint of an error sends people to this very command. */
+const insteadOfCheck: Partial<Record<ErrorCode, string>> = {
+  POSTGRES_UNAUTHORIZED:
+    'If Postgres refused the password, correct it where it comes from: DATABASE_URL, or database.password*. If pg_hba.conf has no entry for the role, add one. If the role lacks a right, run `outbox-relay migrate --roles` as the owner.',
+  POSTGRES_UNSUITABLE:
+    'If there is no such database, create it and run `outbox-relay migrate`, or correct its name in DATABASE_URL. Otherwise the message says what the server lacks, or what answers in its place.',
+  POSTGRES_ROWS_HIDDEN: hints.POSTGRES_ROWS_HIDDEN.replace(' `outbox-relay check` names the tables.', ''),
+  KAFKA_UNAUTHORIZED:
+    'Correct the credentials (kafka.sasl*, kafka.ssl*), or grant the right that the message names. docs/guides/kafka.md lists the rights.',
+  KAFKA_UNSUITABLE:
+    'The message says what the cluster refuses: change that setting, or the one of the relay that asks for it.',
+};
+
+/** What to do about the failure of a check. */
+export const fixOf = ({ code }: Pick<RelayError, 'code'>): string => insteadOfCheck[code] ?? hints[code];
 
 /**
  * Runs one check after another, each for at most `timeoutMs`. Once the server itself is the problem, the rest is skipped:
@@ -66,7 +86,7 @@ async function answerOf<Context>(
   } catch (error) {
     const failure = asRelayError(error);
     const cause = failure.entry.isOutage ? 'outage' : 'error';
-    return { verdict: fail(failure.message, failure.hint), cause };
+    return { verdict: fail(failure.message, fixOf(failure)), cause };
   } finally {
     clearTimeout(timer);
   }

@@ -1,18 +1,20 @@
 /** Whether people can do with an operator's role what they are meant to: no relay needs it, and an incident does. */
 import { type OperatorRights, operatorRightsOf } from '../operator-rights.ts';
-import { ok, type Verdict, warn } from './finding.ts';
+import { ok, skipped, type Verdict, warn } from './finding.ts';
 import type { PostgresCheck } from './postgres-context.ts';
 
 export const operatorRights: PostgresCheck = {
   name: 'operator rights',
   async run({ pool, config }) {
     const own = await operatorRightsOf(pool, config);
-    if (own?.isNothingThere === true) return ok('there is nothing yet to have rights on');
+    if (own?.isNothingThere === true) return skipped('there is nothing yet to have rights on');
     if (own?.isMember === true && own.missing.length > 0) return lacking(own);
     // Others can say what the role outbox_operator has, too.
     const group = await operatorRightsOf(pool, config, true);
     if (group === undefined)
-      return ok('there is no role outbox_operator; migrations/roles.sql makes it for people and the console');
+      return skipped(
+        'there is no role outbox_operator; `outbox-relay migrate --roles` makes it for people and the console',
+      );
     return group.missing.length > 0
       ? lacking(group)
       : ok('outbox_operator has everything that people and the console do with it');

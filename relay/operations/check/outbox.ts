@@ -10,12 +10,11 @@ import { sqlStateOf, sqlStates } from '../../connect/postgres/errors.ts';
 import { quoteTable } from '../../connect/postgres/quoting.ts';
 import { rowSecurity } from '../../connect/postgres/row-security.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
-import { hints } from '../../errors.ts';
 import { readRecorded } from '../migrate/migrate.ts';
 import { findStrangers } from '../migrate/owners.ts';
 import { planMigrations, readMigrations } from '../migrate/plan.ts';
 import { describeBytes } from '../slot-health.ts';
-import { fail, ok, type Verdict, warn } from './finding.ts';
+import { fail, fixOf, ok, skipped, type Verdict, warn } from './finding.ts';
 import { operatorRights } from './operators.ts';
 import { one, type PostgresCheck } from './postgres-context.ts';
 import { few } from './topics.ts';
@@ -40,7 +39,9 @@ function migrationsUnknown(error: unknown): Verdict {
   const state = sqlStateOf(error);
   // roles.sql lets the relay read only what it works with; what the migrations make is asked for below.
   if (state === sqlStates.insufficientPrivilege)
-    return ok('this role may not read outbox.migration; its owner can run `outbox-relay migrate --dry-run`');
+    return skipped(
+      'this role may not read outbox.migration; its owner can run `outbox-relay migrate --dry-run`',
+    );
   if (state === sqlStates.undefinedTable || state === sqlStates.invalidSchemaName)
     return warn(
       'outbox.migration does not exist',
@@ -166,7 +167,10 @@ const hiddenRows: PostgresCheck = {
     const hiding = rows.filter(({ shown }) => !shown).map(({ name }) => name);
     const names = rows.map(({ name }) => name).join(', ');
     if (hiding.length === 0) return ok(`enabled on ${names}; a policy shows this role every row`);
-    return fail(`may hide rows of ${hiding.join(', ')} from this role`, hints.POSTGRES_ROWS_HIDDEN);
+    return fail(
+      `may hide rows of ${hiding.join(', ')} from this role`,
+      fixOf({ code: 'POSTGRES_ROWS_HIDDEN' }),
+    );
   },
 };
 

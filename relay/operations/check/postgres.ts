@@ -9,7 +9,7 @@ import { readFirstStart } from '../../ledger/progress-copy.ts';
 import { readStandbyNames, standbyHint } from '../../ledger/standbys.ts';
 import { describeBytes, describeSlotHealth } from '../slot-health.ts';
 import { postgresEncryption } from './encryption.ts';
-import { fail, ok, warn } from './finding.ts';
+import { fail, fixOf, ok, warn } from './finding.ts';
 import { outboxChecks } from './outbox.ts';
 import { one, type PostgresCheck, type PostgresContext } from './postgres-context.ts';
 import { commitOrder, walLimit } from './wal.ts';
@@ -113,7 +113,7 @@ const mayReplicate: PostgresCheck = {
       return ok('a replication connection can be opened');
     } catch (error) {
       const failure = postgresError(error, 'opening a replication connection');
-      if (failure.code === 'POSTGRES_UNSUITABLE') return fail(failure.message, failure.hint);
+      if (failure.code === 'POSTGRES_UNSUITABLE') return fail(failure.message, fixOf(failure));
       return fail(
         failure.message,
         'Run ALTER ROLE … REPLICATION (on a managed service, grant its replication role), and allow replication connections of the role in pg_hba.conf.',

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Config, loadConfig } from '../../../../relay/config/config.ts';
+import { type ErrorCode, errorTable } from '../../../../relay/errors.ts';
 import { check } from '../../../../relay/operations/check/check.ts';
-import type { Finding } from '../../../../relay/operations/check/finding.ts';
+import { type Finding, fixOf } from '../../../../relay/operations/check/finding.ts';
 import { readSchemaFiles, type SchemaFile } from '../../../../relay/operations/schemas/files.ts';
 import { ensureProgressTopic } from '../../../../relay/publish/progress-topic.ts';
 import { mayLoseMarkers } from '../../../../relay/publish/transaction-protocol.ts';
@@ -227,6 +228,32 @@ describe('on a database that is ready', () => {
     expect(new Set(rest.map(({ status }) => status))).toEqual(new Set(['skipped']));
     expect(first).toMatchObject({ name: 'server', status: 'fail' });
     expect(first?.message).toContain('password authentication failed');
+    expect(first?.fix).toContain('correct it where it comes from: DATABASE_URL');
+  });
+
+  test('a database that does not exist is said to be created, and not to be checked', async () => {
+    const url = new URL(relay.env.DATABASE_URL ?? '');
+    url.pathname = `/${unique('nowhere')}`;
+    const [first] = notFine(await findings(relay.config({ DATABASE_URL: url.href })), 'postgres');
+    expect(first).toMatchObject({
+      name: 'server',
+      status: 'fail',
+      fix: expect.stringContaining('create it'),
+    });
+  });
+
+  test('no fix sends anybody to the command that gave it', () => {
+    for (const code of Object.keys(errorTable) as ErrorCode[])
+      expect(fixOf({ code })).not.toContain('`outbox-relay check`');
+  });
+
+  test('what this role may not read gets no tick', async () => {
+    const found = await during(
+      'revoke select on outbox.migration from outbox_relay',
+      'grant select on outbox.migration to outbox_relay',
+      () => only('migrations'),
+    );
+    expect(found).toMatchObject({ status: 'skipped', message: expect.stringContaining('may not read') });
   });
 
   test('a progress topic that forgets, or has partitions, is red', async () => {
@@ -388,11 +415,12 @@ test('on an empty database each missing thing says how to get it', async () => {
     ['outbox table', 'fail'],
     ['publication', 'fail'],
     ['rights', 'fail'],
+    ['operator rights', 'skipped'],
     // These need no table.
     ['WAL in an outage', 'warn'],
     ['order of commits', 'warn'],
   ]);
-  for (const { fix } of found.slice(0, -2)) expect(fix).toMatch(/outbox-relay migrate|roles\.sql/);
+  for (const { fix } of found.slice(0, -3)) expect(fix).toMatch(/outbox-relay migrate|roles\.sql/);
 });
 
 test('a server without logical decoding is told by its setting', async () => {
