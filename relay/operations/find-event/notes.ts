@@ -15,6 +15,11 @@ export function notesOf(
     notes.push(
       `${by.id} was looked for as the id of an event. If it is a key (aggregateid), look for it by key: outbox-relay find --key.`,
     );
+  const dot = by.kind === 'type' ? by.type.lastIndexOf('.') : -1;
+  if (by.kind === 'type' && dot !== -1)
+    notes.push(
+      `${by.type} was looked for as rows have their type. If the application writes simple names, which schemas.namespace completes, look for ${by.type.slice(dot + 1)}.`,
+    );
   const isNarrowed = since !== null || until !== null;
   if (missing.rows !== null) notes.push('The outbox table could not be read, so its rows are not known.');
   else if (by.kind !== 'position')

@@ -8,6 +8,17 @@ const nothing = {
 };
 const unread = { failure: null, looked: [], unread: [], absent: [] };
 
+test('who looks for a full name of a type is told that rows may have the simple one', () => {
+  const of = (type: string) =>
+    notesOf({ by: { kind: 'type', type }, since: null, until: null, topics: null }, nothing, unread).join(
+      ' ',
+    );
+  expect(of('app.order.OrderPlaced')).toContain(
+    'If the application writes simple names, which schemas.namespace completes, look for OrderPlaced.',
+  );
+  expect(of('OrderPlaced')).not.toContain('simple names');
+});
+
 test('who looks for a key as if it were an id is told how to look for it by key', () => {
   const by = (wanted: Wanted['by']) =>
     notesOf({ by: wanted, since: null, until: null, topics: null }, nothing, unread).join(' ');
