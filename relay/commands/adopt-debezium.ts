@@ -9,7 +9,7 @@ import { type ActorOptions, withActor } from './actor.ts';
 import { type Call, define } from './command.ts';
 import { describeStage, describeTakeOver } from './describe-take-over.ts';
 import type { Load } from './load.ts';
-import { ProgressLine } from './progress-line.ts';
+import { ProgressLine, unlessNothing } from './progress-line.ts';
 import { oneShot, untilSignalled } from './until-signalled.ts';
 
 type Options = ActorOptions & {
@@ -130,7 +130,7 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 async function run({ config, options }: Call<Options>) {
-  const line = new ProgressLine<TakeOverStage>(describeStage);
+  const line = new ProgressLine<TakeOverStage>(unlessNothing(describeStage));
   const adopting = {
     config,
     log: createLogger('fatal'),

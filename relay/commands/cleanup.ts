@@ -50,8 +50,8 @@ export function cleanupCommand(load: Load): Command {
 }
 
 async function run({ config, options }: Call<Options>) {
-  const line = new ProgressLine<CleanupStep>(
-    ({ name, done, blocks }) => `reading ${name}: ${bar(done, blocks)} pages`,
+  const line = new ProgressLine<CleanupStep>(({ name, done, blocks }) =>
+    blocks === 0 ? undefined : `reading ${name}: ${bar(done, blocks)} pages`,
   );
   const isDryRun = options.dryRun === true;
   const onStep = (step: CleanupStep) => line.show(step, step.name);

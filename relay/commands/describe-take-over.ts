@@ -47,7 +47,10 @@ function describeDone({ stage, done, total }: TakeOverStage): string {
     case 'slot':
       return 'creating a slot; Postgres waits for running transactions to end, prepared ones included';
     case 'tail':
-      return `reading the slot of the connector: ${bar(Math.round(done / bytesPerMb), Math.round((total ?? 0) / bytesPerMb))} MB of WAL`;
+      // Fewer would be "0 of 0".
+      return (total ?? 0) < bytesPerMb
+        ? 'reading the slot of the connector: less than 1 MB of WAL'
+        : `reading the slot of the connector: ${bar(Math.round(done / bytesPerMb), Math.round(total! / bytesPerMb))} MB of WAL`;
     case 'topics':
       return `reading the topics: ${bar(done, total ?? 0)} offsets`;
     case 'publishing':

@@ -10,8 +10,17 @@ import { count } from './format.ts';
 const redrawMs = 100;
 const repeatMs = 10_000;
 
+/** undefined for a step of which there is nothing to show. */
+type Describe<Step> = (step: Step) => string | undefined;
+
+/** What there is nothing of has no progress: "0 of 0" tells nobody anything. */
+export const unlessNothing =
+  <Step extends { readonly total?: number | undefined }>(describe: (step: Step) => string): Describe<Step> =>
+  (step) =>
+    step.total === 0 ? undefined : describe(step);
+
 export class ProgressLine<Step> {
-  readonly #describe: (step: Step) => string;
+  readonly #describe: Describe<Step>;
   readonly #stream: NodeJS.WriteStream;
   readonly #update: ReturnType<typeof createLogUpdate> | undefined;
   #stage: string | undefined;
@@ -19,7 +28,7 @@ export class ProgressLine<Step> {
   /** What is not shown yet. */
   #latest: Step | undefined;
 
-  constructor(describe: (step: Step) => string, stream: NodeJS.WriteStream = process.stderr) {
+  constructor(describe: Describe<Step>, stream: NodeJS.WriteStream = process.stderr) {
     this.#describe = describe;
     this.#stream = stream;
     this.#update = stream.isTTY ? createLogUpdate(stream) : undefined;
@@ -30,9 +39,9 @@ export class ProgressLine<Step> {
     const intervalMs = this.#update === undefined ? repeatMs : redrawMs;
     this.#latest = step;
     if (stage === this.#stage && nowMs - this.#shownMs < intervalMs) return;
+    if (!this.#write(step)) return;
     this.#stage = stage;
     this.#shownMs = nowMs;
-    this.#write(step);
   }
 
   /** A line that stays says how far it came. */
@@ -42,11 +51,15 @@ export class ProgressLine<Step> {
     this.#latest = undefined;
   }
 
-  #write(step: Step): void {
+  /** @returns whether there was anything to show */
+  #write(step: Step): boolean {
     this.#latest = undefined;
-    const text = printableText(this.#describe(step));
+    const described = this.#describe(step);
+    if (described === undefined) return false;
+    const text = printableText(described);
     if (this.#update === undefined) this.#stream.write(`${text}\n`);
     else this.#update(text);
+    return true;
   }
 }
 

@@ -6,7 +6,7 @@ import { type ActorOptions, withActor } from './actor.ts';
 import { type Call, define } from './command.ts';
 import { describeInterrupted, describeRecovery, describeStage } from './describe-recovery.ts';
 import type { Load } from './load.ts';
-import { ProgressLine } from './progress-line.ts';
+import { ProgressLine, unlessNothing } from './progress-line.ts';
 import { oneShot, untilSignalled } from './until-signalled.ts';
 
 type Options = ActorOptions & {
@@ -83,7 +83,7 @@ export function recoverCommand(load: Load): Command {
 }
 
 async function run({ config, options }: Call<Options>) {
-  const line = new ProgressLine<RecoverStage>(describeStage);
+  const line = new ProgressLine<RecoverStage>(unlessNothing(describeStage));
   const recovering = {
     config,
     log: createLogger('fatal'),

@@ -19,7 +19,7 @@ import { collect, timeOrAge, wholeNumber } from './arguments.ts';
 import { type Call, define } from './command.ts';
 import { describeReplays, describeResult, describeShown, describeStage } from './describe-replay.ts';
 import type { Load } from './load.ts';
-import { ProgressLine } from './progress-line.ts';
+import { ProgressLine, unlessNothing } from './progress-line.ts';
 import { oneShot, untilSignalled } from './until-signalled.ts';
 
 type Options = ActorOptions & {
@@ -209,7 +209,7 @@ function rangeFrom(options: Options): Range {
 }
 
 async function run({ config, options }: Call<Options>) {
-  const line = new ProgressLine<ReplayStage>(describeStage);
+  const line = new ProgressLine<ReplayStage>(unlessNothing(describeStage));
   const running = {
     config,
     log: createLogger('fatal'),

@@ -7,7 +7,7 @@ import { wholeNumber } from './arguments.ts';
 import { type Call, define } from './command.ts';
 import { describeReport, describeStage } from './describe-audit.ts';
 import type { Load } from './load.ts';
-import { ProgressLine } from './progress-line.ts';
+import { ProgressLine, unlessNothing } from './progress-line.ts';
 
 type VerifyOptions = {
   json?: boolean;
@@ -108,7 +108,7 @@ export function verifyCommand(load: Load): Command {
 }
 
 async function run({ config, options }: Call<VerifyOptions>) {
-  const line = new ProgressLine<AuditStage>(describeStage);
+  const line = new ProgressLine<AuditStage>(unlessNothing(describeStage));
   const report = await verify({
     config,
     log: componentLogs(createLogger(config.log.level, { destination: process.stderr }), config.log).audit,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ProgressLine } from '../../../relay/commands/progress-line.ts';
+import { ProgressLine, unlessNothing } from '../../../relay/commands/progress-line.ts';
 
 function progress() {
   const written: string[] = [];
@@ -7,7 +7,7 @@ function progress() {
     isTTY: false,
     write: (text: string) => written.push(text),
   } as unknown as NodeJS.WriteStream;
-  return { written, line: new ProgressLine<number>((done) => `${done} of 10`, stream) };
+  return { written, stream, line: new ProgressLine<number>((done) => `${done} of 10`, stream) };
 }
 
 test('a reader that is no terminal hears the first count and the last', () => {
@@ -23,4 +23,17 @@ test('what was shown is not said again', () => {
   line.show(10);
   line.end();
   expect(written).toEqual(['10 of 10\n']);
+});
+
+test('what there is nothing of is not shown, also at the end, and the next stage is', () => {
+  const { written, stream } = progress();
+  type Stage = { readonly stage: string; readonly total?: number };
+  const line = new ProgressLine<Stage>(
+    unlessNothing(({ stage, total }) => `${stage}: ${total ?? 'some'}`),
+    stream,
+  );
+  for (const step of [{ stage: 'topics', total: 0 }, { stage: 'letters' }, { stage: 'topics', total: 0 }])
+    line.show(step, step.stage);
+  line.end();
+  expect(written).toEqual(['letters: some\n']);
 });
