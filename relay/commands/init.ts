@@ -11,7 +11,7 @@ import { eventOf, faultOf, type Project } from '../operations/init/project.ts';
 import { type Call, define } from './command.ts';
 import { formatTable } from './format.ts';
 import type { Load } from './load.ts';
-import { MaskedTerminal, masked } from './masked-terminal.ts';
+import { MaskedTerminal, masked, withoutPassword } from './masked-terminal.ts';
 
 type InitOptions = {
   yes?: boolean;
@@ -71,7 +71,7 @@ function validate({ yes }: InitOptions): string | undefined {
 }
 
 async function run({ options }: Call<InitOptions>) {
-  if (!options.force) await assertFree(options.dir);
+  if (!options.force) await assertFree(options.dir, await answers({ ...options, yes: true }));
   const project = await answers(options);
   const result = await init({ project, directory: options.dir, replaces: options.force === true });
   const next = nextCommands(project, options.dir);
@@ -84,7 +84,7 @@ async function run({ options }: Call<InitOptions>) {
 /** An address without its password. */
 function shownAddress(address: string): string {
   if (!keepsSecret(address)) return address;
-  return masked(address).replace(/\*+/g, '***');
+  return withoutPassword(address).replace(/\*+/g, '***');
 }
 
 /** In the order of the questions. A later default may follow from an earlier answer. */
@@ -106,7 +106,7 @@ async function answers(given: InitOptions): Promise<Project> {
       const answer = read((await asking.question(`${question} (${fallback}): `)).trim() || fallback);
       const fault = faultOf(key, answer);
       if (fault === undefined) {
-        // A port looked like a password while it was typed.
+        // Whatever followed the user was hidden while it was typed.
         if (masked(String(answer)) !== String(answer))
           process.stdout.write(`  ${shownAddress(String(answer))}\n`);
         return answer;

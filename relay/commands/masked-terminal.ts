@@ -5,23 +5,32 @@
 import { Writable } from 'node:stream';
 
 /**
- * The text with `*` for each character of a password. What follows `//user:` counts as one until an `@` shows its end: a
- * port looks the same while it is typed.
+ * A line that is being typed, with `*` for each character that may be of a password: all that follows `//user:`. Nobody
+ * knows yet where it ends, since an `@` may be part of it, and a port looks the same.
  */
 export function masked(text: string): string {
-  return text
-    .replace(
-      /(:\/\/[^/@:]*:)(.*)$/s,
-      (_, before: string, rest: string) => before + hidden(rest, rest.lastIndexOf('@')),
-    )
-    .replace(
-      /(password=)([^&\s]*)/gi,
-      (_, before: string, secret: string) => before + '*'.repeat(secret.length),
-    );
+  return withoutParameter(
+    text.replace(afterUser, (_, before: string, rest: string) => before + '*'.repeat(rest.length)),
+  );
 }
 
-const hidden = (rest: string, end: number): string =>
-  end === -1 ? '*'.repeat(rest.length) : '*'.repeat(end) + rest.slice(end);
+/** A whole address with `*` for each character of its password, which ends at the last `@`. */
+export function withoutPassword(address: string): string {
+  return withoutParameter(
+    address.replace(afterUser, (_, before: string, rest: string) => {
+      const end = rest.lastIndexOf('@');
+      return before + (end === -1 ? '*'.repeat(rest.length) : '*'.repeat(end) + rest.slice(end));
+    }),
+  );
+}
+
+const afterUser = /(:\/\/[^/@:]*:)(.*)$/s;
+
+const withoutParameter = (text: string): string =>
+  text.replace(
+    /(password=)([^&\s]*)/gi,
+    (_, before: string, secret: string) => before + '*'.repeat(secret.length),
+  );
 
 /** What is being typed, as readline has it. */
 export type Typed = { readonly line: string };

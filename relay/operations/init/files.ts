@@ -56,8 +56,8 @@ export function filesOf(project: Project): readonly NewFile[] {
   ];
 }
 
-/** Those that every project has, whatever its first event is. */
-export const pathsOfAll = ['relay.yaml', 'consumer.mjs', 'compose.yaml', 'kubernetes/values.yaml'] as const;
+/** Whether every project has the file, whatever its first event is. */
+export const isOfEvery = ({ path }: Pick<NewFile, 'path'>): boolean => !path.startsWith('schemas/');
 
 /** JSON is YAML too, and needs no rules for quoting. */
 const quoted = (value: unknown) => JSON.stringify(value);

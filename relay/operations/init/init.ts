@@ -5,7 +5,7 @@
 import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { RequestInvalid } from '../../errors.ts';
-import { filesOf, type NewFile, pathsOfAll } from './files.ts';
+import { filesOf, isOfEvery, type NewFile } from './files.ts';
 import { assertProject, type Project } from './project.ts';
 
 export type InitOptions = {
@@ -56,9 +56,18 @@ export async function init({ project, directory, replaces }: InitOptions): Promi
   };
 }
 
-/** Before anybody answers questions. @throws RequestInvalid if a file is there that every project has */
-export async function assertFree(directory: string): Promise<void> {
-  refuse(directory, await findExisting(directory, pathsOfAll));
+/**
+ * Before anybody answers questions.
+ * @param project as far as it is known: its first event may still get another name
+ * @throws RequestInvalid if a file is there that every project has, with all that are there
+ */
+export async function assertFree(directory: string, project: Project): Promise<void> {
+  const files = filesOf(project);
+  const existing = await findExisting(
+    directory,
+    files.map((file) => file.path),
+  );
+  if (existing.some((each) => isOfEvery({ path: each }))) refuse(directory, existing);
 }
 
 async function findExisting(directory: string, paths: readonly string[]): Promise<string[]> {

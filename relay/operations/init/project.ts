@@ -35,7 +35,9 @@ export function faultOf(key: keyof Project, answer: string | readonly string[]):
   const rule = rules[key];
   if (rule !== undefined) {
     const fault = rule(String(answer));
-    return fault === undefined ? undefined : `${key} ${fault}, not ${JSON.stringify(answer)}`;
+    // Somebody may have given a URL here, with its password.
+    const given = String(answer).includes('://') ? 'a URL' : JSON.stringify(answer);
+    return fault === undefined ? undefined : `${key} ${fault}, not ${given}`;
   }
   // It would end the reference to the variable in which the file has it.
   if (key !== 'slot' && /[{}\s]/.test(String(answer)))

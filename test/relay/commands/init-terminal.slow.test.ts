@@ -9,6 +9,8 @@ import { inheritedEnv } from '../../../harness/relay-process.ts';
 const entry = path.join(import.meta.dirname, '../../../bin/outbox-relay.js');
 /** None of its characters is in what `init` says itself. */
 const secret = 'QZXJ%24QZ';
+/** With a character that looks like its end. */
+const raw = 'QZ@XJQZ';
 const [left, up, backspace] = ['\x1b[D', '\x1b[A', '\x7f'];
 
 let folder: string;
@@ -50,21 +52,25 @@ test('no character of a password appears while it is typed, edited or called up 
     ['URL of Postgres', `${url} x\r`],
     ['URL of Postgres', `${up}${backspace}${backspace}${left.repeat(22)}Q${backspace}\r`],
     ['Brokers of Kafka', 'kafka.example:9092\r'],
-    ['URL of the schema registry', `http://bert:${secret}@registry.example:8081\r`],
+    ['URL of the schema registry', `http://bert:${raw}@registry.example:8081\r`],
+    // Where no URL belongs.
+    ['Aggregate type', `${url}\r`],
     ['Aggregate type', '\r'],
     ['Name of the event', '\r'],
     ['Its namespace', '\r'],
   ]);
   expect(shown).not.toMatch(/[QZXJ]/);
-  expect(shown).toContain('postgres://ada:*********@db.example:5432/app');
+  expect(shown).toContain('postgres://ada:******');
   expect(shown).toContain('  postgres://ada:***@db.example:5432/app');
+  expect(shown).toContain('  http://bert:***@registry.example:8081');
+  expect(shown).toContain('not a URL');
   expect(shown).toContain("export DATABASE_URL='…'");
   const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((each) =>
     each.isFile(),
   );
   expect(files.length).toBeGreaterThan(4);
   for (const { parentPath, name } of files)
-    expect(await readFile(path.join(parentPath, name), 'utf8'), name).not.toContain(secret);
+    expect(await readFile(path.join(parentPath, name), 'utf8'), name).not.toMatch(/QZ(XJ|@)/);
   const settings = await readFile(path.join(folder, 'relay.yaml'), 'utf8');
   expect(settings).toContain('kafka.example:9092');
 });

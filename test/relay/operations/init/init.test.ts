@@ -8,9 +8,9 @@ import { RequestInvalid } from '../../../../relay/errors.ts';
 import {
   filesOf,
   firstEvent,
+  isOfEvery,
   keepsSecret,
   localAddresses,
-  pathsOfAll,
 } from '../../../../relay/operations/init/files.ts';
 import { assertFree, init } from '../../../../relay/operations/init/init.ts';
 import { eventOf, type Project } from '../../../../relay/operations/init/project.ts';
@@ -38,8 +38,12 @@ const present = async () => (await readdir(directory, { recursive: true })).sort
 describe('what it writes', () => {
   test('is the same files for every first event, but for its schema', () => {
     for (const format of ['avro', 'json'] as const) {
-      const paths = filesOf({ ...project, format }).map((file) => file.path);
-      expect(paths.filter((each) => !/^(schemas|\.github)\//.test(each))).toEqual(pathsOfAll);
+      const paths = (own: Partial<Project>) =>
+        filesOf({ ...project, format, ...own })
+          .filter(isOfEvery)
+          .map((file) => file.path);
+      expect(paths({})).toEqual(paths({ aggregate: 'other', event: 'Other', namespace: 'other' }));
+      expect(filesOf({ ...project, format }).length - paths({}).length).toBe(format === 'avro' ? 1 : 0);
     }
   });
 
@@ -152,10 +156,25 @@ describe('nothing is written', () => {
   });
 
   test('before a question, where a file of every project exists', async () => {
-    await assertFree(directory);
-    await assertFree(path.join(directory, 'nowhere'));
+    await assertFree(directory, project);
+    await assertFree(path.join(directory, 'nowhere'), project);
     await writeFile(path.join(directory, 'relay.yaml'), 'mine');
-    await expect(assertFree(directory)).rejects.toThrow(/^relay\.yaml exists already in /);
+    await expect(assertFree(directory, project)).rejects.toThrow(/^relay\.yaml exists already in /);
+  });
+
+  test('with every file that exists, and not for a schema alone, whose name is asked for', async () => {
+    const { files } = await start();
+    const all = files.map((file) => file.path);
+    expect(all).toHaveLength(6);
+    await expect(assertFree(directory, project)).rejects.toThrow(`${all.join(', ')} exist already in `);
+    for (const file of files.filter(isOfEvery)) await rm(path.join(directory, file.path));
+    await assertFree(directory, project);
+  });
+
+  test('without a URL that was given in the wrong place: it may have a password', async () => {
+    const failure = await start({ aggregate: 'postgres://ada:sesame@db/app' }).catch(String);
+    expect(failure).toContain('aggregate must be a word such as order, not a URL');
+    expect(failure).not.toContain('sesame');
   });
 
   test('where a file exists, which is named and stays', async () => {
