@@ -38,7 +38,9 @@ export function tryCommand(load: Load): Command {
 }
 
 async function run({ config, options, args }: Call<TryOptions>) {
-  const line = new ProgressLine<readonly [number, number]>(([done, of]) => `tried ${bar(done, of)}`);
+  const line = new ProgressLine<readonly [number, number]>(([done, of]) =>
+    of === 0 ? undefined : `tried ${bar(done, of)}`,
+  );
   const trial = await tryDeadLetters({
     config,
     selection: selectionOf(options, args),
