@@ -30,14 +30,21 @@ CompressionCodecs[CompressionTypes.LZ4] = () => ({
 });
 
 ${isJson ? '// If Kafka wants you to sign in, add `ssl` and `sasl` here.' : '// If your servers want you to sign in, add `auth` here, and `ssl` and `sasl` below.\nconst registry = new SchemaRegistry({ host });'}
-const kafka = new Kafka({ brokers: brokers.split(','), logLevel: logLevel.WARN });
+// At the first group ever, Kafka makes a topic for offsets. kafkajs calls the wait for it an error; it asks again by itself.
+const logCreator = () => ({ label, log: { message, error = '' } }) => {
+  if (error !== 'The group coordinator is not available') console.error(label, message, error);
+};
+const kafka = new Kafka({ brokers: brokers.split(','), logLevel: logLevel.WARN, logCreator });
 // kafkajs reads committed records only, unless readUncommitted is set.
 const consumer = kafka.consumer({ groupId: 'first-look' });
 await consumer.connect();
 await consumer.subscribe({ topic, fromBeginning: true });
 await consumer.run({
-  async eachMessage({ message: { key, value, headers } }) {
-    console.log(\`\${headers.type}  \${key}\`, ${isJson ? 'JSON.parse(value)' : 'await registry.decode(value)'});
+  async eachMessage({ partition, message: { offset, key, value, headers } }) {
+    // Others may write to the topic too, in any form. A record that fails here would come again and again.
+    const isOfRelay = headers.position ?? headers['replay-id'] ?? headers['backfill-id'];
+    if (!isOfRelay) return console.log(\`another producer's: partition \${partition}, offset \${offset}\`);
+    console.log(\`\${headers.type}  \${key}\`, value && ${isJson ? 'JSON.parse(value)' : '(await registry.decode(value))'});
   },
 });
 `;

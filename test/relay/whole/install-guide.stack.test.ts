@@ -14,6 +14,7 @@ import { RelayProcess, relayEnv } from '../../../harness/relay-process.ts';
 import { localAddresses } from '../../../relay/operations/init/files.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
 import { type Registry, startRegistry } from '../../../stack/registry.ts';
+import { kafkaClient, withAdmin } from '../../support/kafka.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
 import { runCli } from '../commands/cli.ts';
@@ -23,8 +24,10 @@ const root = join(import.meta.dirname, '../../..');
 const page = join(root, 'docs/guides/install.md');
 const guide = await readFile(page, 'utf8');
 
-const blocks = (language: string) =>
-  [...guide.matchAll(new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 'gs'))].map(([, text]) => text!);
+const [installing = '', removing = ''] = guide.split(/^## \d+\. Remove it again$/m);
+
+const blocks = (language: string, text = installing) =>
+  [...text.matchAll(new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 'gs'))].map(([, block]) => block!);
 
 /** The commands of the page, each with what it shows of their output. */
 const samples = new Map(
@@ -54,6 +57,7 @@ const printed = new Map<string, string>();
 let postgres: Postgres;
 let registry: Registry;
 let relay: RelayProcess | undefined;
+let databaseUrl: string;
 let consumed: string[] = [];
 
 /** As the page has it: the names of this run, and the ports of its servers. */
@@ -79,7 +83,7 @@ beforeAll(async () => {
   expect(Object.keys(settings)).toHaveLength(3);
   postgres = await startPostgres({ settings: { ...settings, fsync: 'off' } });
   const admin = new pg.Pool({ connectionString: postgres.url });
-  const databaseUrl = urlOf(postgres.url, 'app');
+  databaseUrl = urlOf(postgres.url, 'app');
   const as = (role: string) => {
     const url = new URL(databaseUrl);
     [url.username, url.password] = [role, 'sesame'];
@@ -141,7 +145,9 @@ beforeAll(async () => {
     cwd: folder,
     env: { APP_DATABASE_URL: as('my_app') },
   });
-  consumed = await consume({ KAFKA_BROKERS: brokers.join(), SCHEMA_REGISTRY_URL: registryUrl }, 3);
+  expect(await readFile(join(folder, 'consumer.mjs'), 'utf8')).toBe(blocks('js')[0]);
+  const isEvent = (line: string) => line === '}';
+  consumed = await consume((lines) => lines.filter(isEvent).length === 3);
   printed.set('node consumer.mjs', `${consumed.join('\n')}\n`);
   await command('npx outbox-relay verify', as('outbox_relay'));
   // On a busy machine the relay may have fallen behind for a moment, and status says so.
@@ -156,19 +162,19 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** What the consumer prints, which `init` wrote, until it has printed so many events. */
-async function consume(env: Readonly<Record<string, string>>, events: number): Promise<string[]> {
+/** What the consumer prints, which `init` wrote, until it has printed enough. */
+async function consume(isEnough: (lines: readonly string[]) => boolean): Promise<string[]> {
   const file = join(folder, 'consumer.mjs');
-  expect(await readFile(file, 'utf8')).toBe(blocks('js')[0]);
+  const { brokers } = await servers();
   await writeFile(file, blocks('js')[0]!.replace("'outbox.event.order'", `'${topics}.order'`));
   const child = spawn(process.execPath, ['--no-warnings', file], {
-    env,
+    env: { KAFKA_BROKERS: brokers.join(), SCHEMA_REGISTRY_URL: registry.url },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const lines: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
     lines.push(line);
-    if (lines.filter((each) => each === '}').length === events) child.kill();
+    if (isEnough(lines)) child.kill();
   }
   return lines;
 }
@@ -206,4 +212,69 @@ test('the consumer prints the three events of the page, decoded', () => {
   for (const note of ['note: null', "note: 'by insert'", "note: 'from TypeScript'"])
     expect(text).toContain(note);
   expect(text).toContain("id: '6f1c2c4e-7f0e-4f0a-9c53-2a5d1c6f9b10'");
+});
+
+test('the consumer names what another producer wrote, and goes on behind it', async () => {
+  const producer = (await kafkaClient()).producer();
+  await producer.connect();
+  await producer.send({ topic: `${topics}.order`, messages: [{ key: '42', value: 'no Avro' }] });
+  await producer.disconnect();
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  await client.query(
+    `insert into outbox.event (aggregatetype, aggregateid, type, payload)
+       values ('order', '42', 'app.order.OrderPlaced',
+         json_build_object('id', gen_random_uuid(), 'happenedAt', now(), 'note', 'behind it'))`,
+  );
+  await client.end();
+  const lines = await consume((each) => each.at(-2)?.includes("note: 'behind it'") === true);
+  expect(lines.filter((line) => /^another producer's: partition \d+, offset \d+$/.test(line))).toHaveLength(
+    1,
+  );
+});
+
+test('what the page says about removal leaves nothing behind, and drops the slot first', async () => {
+  await relay?.stop();
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    // Postgres notices within a moment that the relay is gone.
+    await vi.waitFor(async () => {
+      const { rows } = await client.query('select 1 from pg_replication_slots where active');
+      expect(rows).toEqual([]);
+    });
+    const statements = blocks('sql', removing).join('').trim().split(/;\n?/).filter(Boolean);
+    expect(statements[0]).toMatch(/pg_drop_replication_slot/);
+    for (const statement of statements)
+      await client.query(statement.replace("('outbox_relay')", () => `('${slot}')`));
+    const { rows } = await client.query(`
+      select slot_name as name from pg_replication_slots
+      union all select pubname from pg_publication
+      union all select nspname from pg_namespace where nspname like '%outbox%'
+      union all select rolname from pg_roles where rolname like 'outbox%'`);
+    expect(rows).toEqual([]);
+  } finally {
+    await client.end();
+  }
+
+  const patterns = [...removing.matchAll(/ --delete --topic '(.*)'$/gm)].map(
+    ([, pattern]) =>
+      new RegExp(`^(?:${pattern!.replace('outbox_relay', slot).replace('outbox\\.event', topics)})$`),
+  );
+  expect(patterns).toHaveLength(2);
+  const isOurs = (topic: string) => topic.includes(slot) || topic.startsWith(`${topics}.`);
+  const left = await withAdmin(async (admin) => {
+    const found = (await admin.listTopics()).filter((topic) => patterns.some((each) => each.test(topic)));
+    expect(found.toSorted()).toEqual([`${topics}.order`, `outbox-relay.progress.${slot}`].toSorted());
+    await admin.deleteTopics({ topics: found });
+    return (await admin.listTopics()).filter(isOurs);
+  });
+  expect(left).toEqual([]);
+
+  const addresses = [...removing.matchAll(/^\$ curl -X DELETE '(.*)'$/gm)].map(([, address]) =>
+    address!.replace(localAddresses.registryUrl, registry.url).replace('outbox.event', topics),
+  );
+  expect(addresses).toHaveLength(2);
+  for (const address of addresses) expect((await fetch(address, { method: 'DELETE' })).ok).toBe(true);
+  expect(await (await fetch(`${registry.url}/subjects`)).json()).toEqual([]);
 });
