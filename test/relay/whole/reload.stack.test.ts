@@ -3,6 +3,8 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { registerSchema } from '../../support/registry.ts';
+import { servers } from '../../support/servers.ts';
 import { World } from '../world.ts';
 
 /** A directory with a file behind two links, of which the inner one is replaced. */
@@ -74,4 +76,41 @@ test('settings change while the relay streams, an invalid file changes nothing, 
   relay.signal('SIGHUP');
   const again = await relay.line(({ applied }) => String(applied) === 'log.levels');
   expect(again).toMatchObject({ component: 'relay', level: 'info' });
+});
+
+test('a bad version of a schema is undone as the guide says: held at the good one, then at once the corrected one', async () => {
+  await using world = await World.create(1);
+  const { registryUrl } = await servers();
+  const subject = `${world.topic}-test.ItemMoved`;
+  const answer = await fetch(`${registryUrl}/subjects/${subject}/versions/1`);
+  const good = (await answer.json()) as { id: number; schema: string };
+  const schema = JSON.parse(good.schema);
+  const register = (name: string) =>
+    registerSchema(subject, { ...schema, fields: [...schema.fields, { name, type: 'int', default: 0 }] });
+  const bad = await register('bad');
+  const { file, put } = configMap();
+  const relay = world.startRelay({ CONFIG: file });
+  await relay.streaming();
+  let seq = 0;
+  const schemaId = async () => {
+    const [id] = await world.write([{ key: 'k', seq: ++seq }]);
+    const records = await world.read([id!]);
+    return records.find(({ headers }) => headers.id === id)!.value!.readInt32BE(1);
+  };
+  let applied = 0;
+  const reload = async (text: string) => {
+    put(text);
+    relay.signal('SIGHUP');
+    applied += 1;
+    await expect
+      .poll(() => relay.metric('outbox_relay_config_reloads_total', 'result="applied"'))
+      .toBe(applied);
+  };
+
+  expect(await schemaId()).toBe(bad);
+  await reload(`schemas:\n  versions: ['${subject}=1']\n`);
+  expect(await schemaId()).toBe(good.id);
+  const corrected = await register('corrected');
+  await reload('');
+  expect(await schemaId()).toBe(corrected);
 });
