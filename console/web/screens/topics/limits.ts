@@ -48,9 +48,9 @@ export function limitLines({
   ];
 }
 
-/** What the verdict on its durability goes by. */
+/** What the verdict on its durability goes by. No line ends between the setting and its value. */
 export const copiesOf = ({ replicas, settings }: Pick<EventTopic, 'replicas' | 'settings'>): string =>
-  `${counted(replicas, 'replica')}, min.insync.replicas ${settings?.minInsyncReplicas ?? 'not known'}`;
+  `${counted(replicas, 'replica')}, min.insync.replicas\u00a0${settings?.minInsyncReplicas ?? 'not known'}`;
 
 function cleanupNote(policy: string | null): string | null {
   if (policy === null) return null;

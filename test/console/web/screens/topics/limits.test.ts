@@ -22,8 +22,8 @@ describe('limits', () => {
   });
 
   test('what is not safe says why: how many copies there are, as far as that is known', () => {
-    expect(copiesOf({ replicas: 1, settings })).toBe('1 replica, min.insync.replicas 2');
-    expect(copiesOf({ replicas: 2, settings: null })).toBe('2 replicas, min.insync.replicas not known');
+    expect(copiesOf({ replicas: 1, settings })).toBe('1 replica, min.insync.replicas\u00a02');
+    expect(copiesOf({ replicas: 2, settings: null })).toBe('2 replicas, min.insync.replicas\u00a0not known');
   });
 
   test('without the right to read them only what Kafka shows is there', () => {
