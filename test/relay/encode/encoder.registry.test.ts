@@ -295,6 +295,18 @@ describe('an event that can never be published', () => {
     expect(topics.asked).toEqual([]);
   });
 
+  test('has its topic looked up, and so made, before its schema is missed, unless topics are listed one by one', async () => {
+    const mistyped = unique('ordr');
+    const refusalBy = async (settings: Settings) => {
+      const topics = new Topics();
+      const row = rowOf({ aggregatetype: mistyped });
+      const { code } = await refuseOne(encoderOf(settings, registryUrl, topics), row);
+      return { code, asked: topics.asked };
+    };
+    expect(await refusalBy({})).toEqual({ code: 'SCHEMA_MISSING', asked: [`outbox.event.${mistyped}`] });
+    expect(await refusalBy({ TOPICS_ALLOW: topicOf() })).toEqual({ code: 'TOPIC_NOT_ALLOWED', asked: [] });
+  });
+
   test('stands aside alone: the others of its transaction are encoded', async () => {
     const good = rowOf({ aggregatetype: kind });
     const { records, refusals } = await encodeAll(
