@@ -47,10 +47,10 @@ export function placeFaults(texts: ReadonlyMap<string, string>): string[] {
     const others = placesOf(lines, (line) => !placeholder.test(line) && namesOther(line, place));
     return [
       ...holders.map(
-        ({ at, rest, line }) => `${file}:${at}${rest} has a placeholder: ${line.trim().slice(0, 100)}`,
+        ({ at, rest, line }) => `${file}:${at} has a placeholder${rest}: ${line.trim().slice(0, 100)}`,
       ),
       ...others.map(
-        ({ at, rest }) => `${file}:${at}${rest} names another place than ${place} in package.json`,
+        ({ at, rest }) => `${file}:${at} names another place than ${place} in package.json${rest}`,
       ),
     ];
   });
@@ -59,7 +59,7 @@ export function placeFaults(texts: ReadonlyMap<string, string>): string[] {
 /** The first line that is one, and how many more are. */
 function placesOf(lines: readonly string[], isOne: (line: string) => boolean) {
   const found = lines.flatMap((line, index) => (isOne(line) ? [{ at: index + 1, line }] : []));
-  const rest = found.length > 1 ? ` and ${found.length - 1} more` : '';
+  const rest = found.length > 1 ? ` (${found.length - 1} more in the file)` : '';
   return found.slice(0, 1).map((first) => ({ ...first, rest }));
 }
 
