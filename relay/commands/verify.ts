@@ -61,7 +61,8 @@ Not judged (no findings):
   removed by compaction         only in the table; the topic is compacted and holds a later event of the key
   before the first start        committed before a relay first started on the slot, by the number of its transaction
   perhaps before it             no snapshot of the relay tells, and created_at is before the first start
-  from other producers          not written by this relay: no relay headers, or the relay of another slot, or a value that
+  from other producers          not written by this relay: no relay headers, or the relay of another database, or that of
+                                another slot of this one if the table has no row for it in that topic, or a value that
                                 cannot be decoded and was written without a transaction. Whose a record is comes before
                                 what it holds. The report names the topics, and where the first of each is
   deleted during the audit      the row was deleted after the snapshot was taken
