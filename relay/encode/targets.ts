@@ -89,15 +89,16 @@ export class Targets {
 
   /**
    * Forgets what was put together from schemas that the registry no longer stands by, or from other settings. The latest
-   * version of a subject that was held is as old as the hold, and nobody asked for it since. All of them are forgotten: between
-   * two looks, the list may have changed twice.
+   * version of a subject that was held is as old as the hold, and nobody asked for it since. That of every other is doubted:
+   * between two looks, the list may have changed twice.
    */
   dropDistrusted(): void {
     if (this.#settings.versions !== this.#versionList) {
+      const before = this.#versions;
       this.#versionList = this.#settings.versions;
       this.#versions = heldVersions(this.#versionList);
       this.#targets.clear();
-      this.#schemas.forget();
+      this.#schemas.doubtLatest([...before.keys()].filter((subject) => !this.#versions.has(subject)));
     }
     if (this.#generation === this.#schemas.generation) return;
     this.#generation = this.#schemas.generation;

@@ -63,7 +63,12 @@ const unusableBytesMax = 8 * 1024 * 1024;
 /** A stack trace. */
 const causeBytes = 2_000;
 
-type Entry = { readonly schema: UsableSchema | UnusableSchema; readonly fetchedMs: number };
+type Entry = {
+  readonly schema: UsableSchema | UnusableSchema;
+  readonly fetchedMs: number;
+  /** How often everything had been doubted before. */
+  readonly doubts: number;
+};
 
 /**
  * A subject without a usable schema is looked up again after this time. A storm of bad events must not become a storm of
@@ -100,6 +105,9 @@ export class Schemas {
   #generation = 0;
   #distrustedMs = Number.NEGATIVE_INFINITY;
   #refreshFromMs = 0;
+  #doubts = 0;
+  /** A latest version that was learned before so many doubts is asked for again before it is used. */
+  #doubtedBefore = 0;
 
   /** @param bytes how payloads write bytes */
   constructor(source: SchemaSource, ttlMs: number, bytes: BytesForm, observer: RelayObserver = {}) {
@@ -133,19 +141,25 @@ export class Schemas {
     }
     this.#count.hits += 1;
     if (!isUsable(entry.schema)) return entry.schema;
+    if (this.#isDoubted(entry, version)) return this.#confirm(subject, entry.schema);
     // During an outage, events are encoded with what is known; the next event asks again.
     if (ageMs >= this.#ttlMs) this.#refreshBehind(subject, version);
     return entry.schema;
   }
 
   /**
-   * Forgets every answer of the registry, and those that are still under way: who asks from now on gets one that was asked for
-   * later. What is compiled stays, by its text.
+   * Which versions the settings name has changed: who asks for the latest from now on gets one that was asked for later. A
+   * registry that is away is no reason to stand still for that: then the one that is known serves on.
+   * @param released subjects of which the settings named a version and name none any more. What was known of their latest is
+   * as old as that, and they wait for the registry.
    */
-  forget(): void {
-    this.#usable.clear();
+  doubtLatest(released: Iterable<string>): void {
+    this.#doubts += 1;
+    this.#doubtedBefore = this.#doubts;
     this.#unusable.clear();
+    // An answer to a question of before may be of before.
     this.#underWay.clear();
+    for (const subject of released) this.#usable.delete(keyOf(subject, null));
   }
 
   get cacheUse(): CacheUse {
@@ -156,7 +170,23 @@ export class Schemas {
   isAwaited(subject: string, version: number | null): boolean {
     const entry = this.#known(subject, version);
     if (entry === undefined) return isPossibleSubject(subject);
-    return !isUsable(entry.schema) && performance.now() - entry.fetchedMs >= this.#unusableTtlMs();
+    if (isUsable(entry.schema)) return this.#isDoubted(entry, version);
+    return performance.now() - entry.fetchedMs >= this.#unusableTtlMs();
+  }
+
+  #isDoubted({ doubts }: Entry, version: number | null): boolean {
+    return version === null && doubts < this.#doubtedBefore;
+  }
+
+  /** The latest version of now. Once the registry could not be asked, no other subject waits for that either. */
+  async #confirm(subject: string, known: UsableSchema): Promise<UsableSchema | UnusableSchema> {
+    try {
+      return await this.#fetch(subject, null);
+    } catch {
+      this.#doubtedBefore = 0;
+      this.#refreshFromMs = performance.now() + refreshPauseMs;
+      return known;
+    }
   }
 
   #known(subject: string, version: number | null): Entry | undefined {
@@ -192,7 +222,7 @@ export class Schemas {
     const key = keyOf(subject, version);
     const underWay = this.#underWay.get(key);
     if (underWay !== undefined) return underWay;
-    // A request that began before `forget` answers who waits for it, and nobody else.
+    // A request that began before `doubtLatest` answers who waits for it, and nobody else.
     const isCurrent = () => this.#underWay.get(key) === fetched;
     const fetched: Promise<UsableSchema | UnusableSchema> = this.#read(subject, version)
       .then((schema) => {
@@ -207,7 +237,7 @@ export class Schemas {
   }
 
   #remember(key: string, schema: UsableSchema | UnusableSchema): void {
-    const entry = { schema, fetchedMs: performance.now() };
+    const entry = { schema, fetchedMs: performance.now(), doubts: this.#doubts };
     this.#usable.delete(key);
     this.#unusable.delete(key);
     if (isUsable(schema)) this.#usable.set(key, entry, bytesOf(schema.registered));

@@ -947,6 +947,28 @@ describe('the version of the schema', () => {
       expect(await idNow()).toBe(first);
     });
 
+    test('leaves the others with what is known of them while the registry is away', async () => {
+      const [held, other] = [await twoVersions(), await twoVersions()];
+      await using gate = await TcpProxy.before(registryUrl);
+      const config = configOf();
+      const url = gate.through(registryUrl);
+      const encoder = new Encoder(config, new RegistryClient({ ...config.registry, url }), new Topics());
+      const idNow = async (kind: string) => {
+        const { records } = await encodeAll(encoder, transaction(rowOf({ aggregatetype: kind })));
+        return records[0]!.value!.readUInt32BE(1);
+      };
+      expect(await idNow(held.kind)).toBe(held.second);
+      applyReloadable(config, configOf({ SCHEMAS_VERSIONS: `${held.subject}=1` }));
+      expect([await idNow(held.kind), await idNow(other.kind)]).toEqual([held.first, other.second]);
+      gate.shut();
+      applyReloadable(config, configOf());
+      expect(await idNow(other.kind)).toBe(other.second);
+      // Its latest may be the one for which it was held.
+      expect(await idNow(held.kind).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
+      gate.calm();
+      expect(await idNow(held.kind)).toBe(held.second);
+    });
+
     test('refuses no event that it kept waiting, once it is another', async () => {
       const { subject, second, idNow, hold, holdBack } = await reloadable();
       hold(`${subject}=99`);
