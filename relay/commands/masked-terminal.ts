@@ -3,34 +3,49 @@
  * of `password=`, and wherever the cursor is. The line keeps its length, so that the cursor stays where it belongs.
  */
 import { Writable } from 'node:stream';
+import { isSecretKey } from '../operations/init/files.ts';
 
 /**
- * A line that is being typed, with `*` for each character that may be of a password: all that follows `//user:`. Nobody
- * knows yet where it ends, since an `@` may be part of it, and a port looks the same.
+ * A line that is being typed, with `*` for each character that may be of a password: all behind the first `:` of an
+ * address. Nobody knows yet where a password ends, since `@` and `/` may be part of it, and the digits of one look like a
+ * port.
  */
 export function masked(text: string): string {
-  return withoutParameter(
-    text.replace(afterUser, (_, before: string, rest: string) => before + '*'.repeat(rest.length)),
-  );
+  const { at } = colonOf(text);
+  const from = Math.min(at, parameterAt(text));
+  return text.slice(0, from) + '*'.repeat(text.length - from);
 }
 
 /** A whole address with `*` for each character of its password, which ends at the last `@`. */
 export function withoutPassword(address: string): string {
-  return withoutParameter(
-    address.replace(afterUser, (_, before: string, rest: string) => {
-      const end = rest.lastIndexOf('@');
-      return before + (end === -1 ? '*'.repeat(rest.length) : '*'.repeat(end) + rest.slice(end));
-    }),
+  const { at, hasScheme } = colonOf(address);
+  const last = address.lastIndexOf('@');
+  const end = last < at ? address.length : last;
+  const isPort = last === -1 && (!hasScheme || /^\d+(?:[/?]|$)/.test(address.slice(at)));
+  const shown = isPort
+    ? address
+    : address.slice(0, at) + '*'.repeat(Math.max(0, end - at)) + address.slice(end);
+  return shown.replace(parameters, (whole, key: string, value: string) =>
+    isSecretKey(key) ? `${key}=${'*'.repeat(value.length)}` : whole,
   );
 }
 
-const afterUser = /(:\/\/[^/@:]*:)(.*)$/s;
+/** Behind the first colon that may end the name of a user; where there is none, the end of the text. */
+function colonOf(text: string): { readonly at: number; readonly hasScheme: boolean } {
+  const scheme = /^[a-z][a-z\d+.-]*:(?:\/\/|\/?$)/i.exec(text)?.[0] ?? '';
+  // The colons of an address are those of no user.
+  const [host = ''] = /^\[[\da-f:.]+\](?=[:/?]|$)/i.exec(text.slice(scheme.length)) ?? [];
+  const colon = text.indexOf(':', scheme.length + host.length);
+  return { at: colon === -1 ? text.length : colon + 1, hasScheme: scheme !== '' };
+}
 
-const withoutParameter = (text: string): string =>
-  text.replace(
-    /(password=)([^&\s]*)/gi,
-    (_, before: string, secret: string) => before + '*'.repeat(secret.length),
-  );
+const parameters = /([^?&=\s]*)=([^&\s]*)/g;
+
+/** Behind the first parameter that holds a secret. */
+function parameterAt(text: string): number {
+  const found = [...text.matchAll(parameters)].find(([, key]) => isSecretKey(key!));
+  return found === undefined ? text.length : found.index + found[1]!.length + 1;
+}
 
 /** What is being typed, as readline has it. */
 export type Typed = { readonly line: string };

@@ -97,8 +97,14 @@ export function keepsSecret(address: string): boolean {
   // A list of hosts is no URL to Node. It may have a password.
   if (!URL.canParse(address)) return true;
   const { password, searchParams } = new URL(address);
-  return password !== '' || searchParams.has('password');
+  return password !== '' || [...searchParams.keys()].some(isSecretKey);
 }
+
+/** Whether the parameter of an address holds a secret: `password`, `sslpassword` and `oauth_client_secret` of libpq, and their kind. */
+export const isSecretKey = (key: string): boolean =>
+  /(?:password|secret|token)$/i.test(
+    key.replace(/%([\da-f]{2})/gi, (_, hex) => String.fromCharCode(Number(`0x${hex}`))),
+  );
 
 const isLocal = (host: string): boolean => ['127.0.0.1', 'localhost', '[::1]'].includes(host);
 

@@ -35,9 +35,7 @@ export function faultOf(key: keyof Project, answer: string | readonly string[]):
   const rule = rules[key];
   if (rule !== undefined) {
     const fault = rule(String(answer));
-    // Somebody may have given a URL here, with its password.
-    const given = String(answer).includes('://') ? 'a URL' : JSON.stringify(answer);
-    return fault === undefined ? undefined : `${key} ${fault}, not ${given}`;
+    return fault === undefined ? undefined : `${key} ${fault}, not ${shownAnswer(String(answer))}`;
   }
   // It would end the reference to the variable in which the file has it.
   if (key !== 'slot' && /[{}\s]/.test(String(answer)))
@@ -55,6 +53,12 @@ export function faultOf(key: keyof Project, answer: string | readonly string[]):
     // The first line says how many there are.
     return messageOf(error).split('\n').slice(1).join(';').trim();
   }
+}
+
+/** Somebody may have given an address here, with its password. */
+function shownAnswer(answer: string): string {
+  if (answer.includes('://')) return 'a URL';
+  return /[@:=]/.test(answer) ? 'an address' : JSON.stringify(answer);
 }
 
 /** Settings without a fault, for those that are not asked about. */

@@ -51,10 +51,12 @@ test('no character of a password appears while it is typed, edited or called up 
     // Wrong, with a space; then the line before once more, without it, and changed within the password and back.
     ['URL of Postgres', `${url} x\r`],
     ['URL of Postgres', `${up}${backspace}${backspace}${left.repeat(22)}Q${backspace}\r`],
+    ['Brokers of Kafka', `ada:${secret}@kafka.example\r`],
     ['Brokers of Kafka', 'kafka.example:9092\r'],
-    ['URL of the schema registry', `http://bert:${raw}@registry.example:8081\r`],
+    ['URL of the schema registry', `http://bert@r:${raw}@registry.example:8081\r`],
     // Where no URL belongs.
     ['Aggregate type', `${url}\r`],
+    ['Aggregate type', `bert:${raw}@db\r`],
     ['Aggregate type', '\r'],
     ['Name of the event', '\r'],
     ['Its namespace', '\r'],
@@ -62,7 +64,7 @@ test('no character of a password appears while it is typed, edited or called up 
   expect(shown).not.toMatch(/[QZXJ]/);
   expect(shown).toContain('postgres://ada:******');
   expect(shown).toContain('  postgres://ada:***@db.example:5432/app');
-  expect(shown).toContain('  http://bert:***@registry.example:8081');
+  expect(shown).toContain('  http://bert@r:***@registry.example:8081');
   expect(shown).toContain('not a URL');
   expect(shown).toContain("export DATABASE_URL='…'");
   const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((each) =>

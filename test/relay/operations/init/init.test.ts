@@ -128,6 +128,8 @@ describe('what it writes', () => {
     const env = { SCHEMA_REGISTRY_URL: 'https://u:sesame@r.example' };
     expect(loadConfig({ file, env, needs: ['registry'] }).config.registry.url).toBe(env.SCHEMA_REGISTRY_URL);
     expect(keepsSecret('postgres://db.example/app?password=sesame')).toBe(true);
+    for (const key of ['sslpassword', 'PASSWORD', 'pass%77ord', 'oauth_client_secret'])
+      expect(keepsSecret(`postgres://db.example/app?${key}=sesame`)).toBe(true);
     expect(keepsSecret('postgres://relay@db.example/app')).toBe(false);
     expect(keepsSecret('postgres://me:mine@127.0.0.1/app')).toBe(true);
     expect(keepsSecret(localAddresses.databaseUrl)).toBe(false);
@@ -175,6 +177,11 @@ describe('nothing is written', () => {
     const failure = await start({ aggregate: 'postgres://ada:sesame@db/app' }).catch(String);
     expect(failure).toContain('aggregate must be a word such as order, not a URL');
     expect(failure).not.toContain('sesame');
+    for (const namespace of ['ada:sesame@db', 'sesame@db', 'password=sesame']) {
+      const said = await start({ namespace }).catch(String);
+      expect(said).toContain('such as shop.order, not an address');
+      expect(said).not.toContain('sesame');
+    }
   });
 
   test('where a file exists, which is named and stays', async () => {
