@@ -43,6 +43,8 @@ const samples = new Map(
 const masked = (text: string) =>
   text
     .replace(/^(. postgres {2}WAL in an outage:).*(\n {4}→.*)?$/m, '$1')
+    // As soon as the next heartbeat is published.
+    .replace('covers the snapshot', 'covers every event in the snapshot')
     .replace(/\b\w+\/\d+\/[0-9a-f]{8}\b/g, '<relay>')
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
     .replace(/[0-9A-F]+\/[0-9A-F]{2,}/g, '<lsn>')
@@ -58,6 +60,7 @@ let postgres: Postgres;
 let registry: Registry;
 let relay: RelayProcess | undefined;
 let databaseUrl: string;
+let relayEnvironment: ReturnType<typeof relayEnv>;
 let consumed: string[] = [];
 
 /** As the page has it: the names of this run, and the ports of its servers. */
@@ -131,7 +134,8 @@ beforeAll(async () => {
   await command('npx outbox-relay schemas register', databaseUrl);
   await command('npx outbox-relay check', as('outbox_relay'));
 
-  relay = new RelayProcess({ env: envOf(as('outbox_relay')) });
+  relayEnvironment = envOf(as('outbox_relay'));
+  relay = new RelayProcess({ env: relayEnvironment });
   await relay.streaming();
   ports.push([new URL(relay.url).port, '9465']);
   const application = new pg.Pool({ connectionString: as('my_app') });
@@ -233,26 +237,61 @@ test('the consumer names what another producer wrote, and goes on behind it', as
   );
 });
 
-test('what the page says about removal leaves nothing behind, and drops the slot first', async () => {
-  await relay?.stop();
+/** Pasted into psql, which goes on behind a statement that fails. @returns what failed */
+async function pasteRemoval(client: pg.Client): Promise<string[]> {
+  const faults: string[] = [];
+  // Each block is one statement.
+  for (const statement of blocks('sql', removing))
+    await client
+      .query(statement.replace("'outbox_relay';", () => `'${slot}';`))
+      .catch((error: Error) => faults.push(error.message));
+  return faults;
+}
+
+/** The parts of the outbox that a database and its server have. */
+async function partsOf(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query(`
+    select slot_name as name from pg_replication_slots
+    union all select pubname from pg_publication
+    union all select nspname from pg_namespace where nspname like '%outbox%'
+    union all select rolname from pg_roles where rolname like 'outbox%'`);
+  return rows.map(({ name }) => name).toSorted();
+}
+
+test('what the page says about removal drops nothing while a relay runs or an event is unpublished, else all', async () => {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
+  const count = async () => (await client.query('select from outbox.event')).rowCount;
   try {
+    const [parts, events] = [await partsOf(client), await count()];
+    expect(parts).toHaveLength(6);
+    expect((await pasteRemoval(client))[0]).toContain(`a relay of the slot ${slot} runs`);
+    expect([await partsOf(client), await count()]).toEqual([parts, events]);
+
+    await relay?.stop();
     // Postgres notices within a moment that the relay is gone.
-    await vi.waitFor(async () => {
-      const { rows } = await client.query('select 1 from pg_replication_slots where active');
-      expect(rows).toEqual([]);
-    });
-    const statements = blocks('sql', removing).join('').trim().split(/;\n?/).filter(Boolean);
-    expect(statements[0]).toMatch(/pg_drop_replication_slot/);
-    for (const statement of statements)
-      await client.query(statement.replace("('outbox_relay')", () => `('${slot}')`));
-    const { rows } = await client.query(`
-      select slot_name as name from pg_replication_slots
-      union all select pubname from pg_publication
-      union all select nspname from pg_namespace where nspname like '%outbox%'
-      union all select rolname from pg_roles where rolname like 'outbox%'`);
-    expect(rows).toEqual([]);
+    const isGone = () =>
+      vi.waitFor(async () => {
+        const { rows } = await client.query('select 1 from pg_replication_slots where active');
+        expect(rows).toEqual([]);
+      });
+    await isGone();
+    await client.query(
+      `insert into outbox.event (aggregatetype, aggregateid, type, payload)
+         values ('order', '42', 'app.order.OrderPlaced',
+           json_build_object('id', gen_random_uuid(), 'happenedAt', now(), 'note', 'the last'))`,
+    );
+    expect((await pasteRemoval(client))[0]).toMatch(/^1 events may be unpublished/);
+    expect([await partsOf(client), await count()]).toEqual([parts, events! + 1]);
+
+    relay = new RelayProcess({ env: relayEnvironment });
+    await relay.streaming();
+    await consume((lines) => lines.at(-2)?.includes("note: 'the last'") === true);
+    await relay.stop();
+    await isGone();
+    expect(await pasteRemoval(client)).toEqual([]);
+    expect(await partsOf(client)).toEqual([]);
+    expect(await pasteRemoval(client)).toEqual([]);
   } finally {
     await client.end();
   }
