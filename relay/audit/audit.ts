@@ -60,7 +60,7 @@ export type AuditStage = {
 };
 
 export type AuditReport = Comparison & {
-  /** No findings, and no record that may be leaked. */
+  /** No findings, no event that may be missing, and no record that may be leaked. */
   readonly ok: boolean;
   /** Of the table, with the position that the progress had to reach. */
   readonly snapshot: { readonly lsn: string; readonly time: string };
@@ -185,6 +185,7 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
   return {
     ok:
       Object.values(comparison.findings).every(({ count }) => count === 0) &&
+      comparison.unjudged.missingOrRemoved.count === 0 &&
       comparison.unjudged.leakedOrRemoved.count === 0 &&
       comparison.unjudged.leakedOrNotShown.count === 0,
     snapshot: { lsn: formatLsn(snapshot.lsn), time: new Date(snapshot.atMs).toISOString() },

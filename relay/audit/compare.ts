@@ -11,7 +11,8 @@
  * table shows whether it covers a given row, so the event is *not yet published*: not an error while a relay lags, and the
  * list to look at if none runs. In both cases a dead letter accounts for the event, unless the snapshot shows the dead
  * letter as resubmitted: the snapshot then has what was written in its place. If Kafka removed the beginning of the topic,
- * an event no younger than the rest may have been removed with it: *expired*. From a compacted topic Kafka removes events
+ * an event no younger than the rest may have been removed with it: *expired*. Only records of the outbox tell how old the
+ * rest is: where other producers' alone are left, an event is *missing or removed*, and the audit proves nothing. From a compacted topic Kafka removes events
  * that a later one of their key follows: *superseded*. Events committed before the slot was first made were never to be
  * streamed: *before*, or *undated* where that is not known (`origin.ts`).
  *
@@ -172,11 +173,11 @@ export class Comparer {
   addRecord(record: AuditedRecord): RowsOfEvent | undefined {
     this.#records += 1;
     if (record.replay !== undefined) return this.#addReplayed(record, record.replay);
-    this.#kept.note(record.topic, record.partition, record.committedAtMs);
     this.#keys.note(record);
     const position = record.position === undefined ? undefined : parsePosition(record.position);
     if (record.id === undefined || position === undefined) {
       const reason = record.id === undefined ? 'no header id' : 'no legal header position';
+      this.#kept.noteOthers(record.topic, record.partition);
       this.#producers.addHeadless(record.producerId, { ...recordPlace(record), reason });
       return undefined;
     }
@@ -185,6 +186,7 @@ export class Comparer {
     if (fault !== undefined && record.producerId === undefined && !this.#hasRow(record.id))
       return this.#addForeign(record, withoutTransaction(fault));
     this.#producers.addRelay(record.producerId);
+    this.#kept.note(record.topic, record.partition, record.committedAtMs);
     if (fault !== undefined) this.#list(this.#undecodable, () => ({ ...recordPlace(record), reason: fault }));
     const slot = this.#index.add(record.id, this.#topics.of(record.topic), record.committedAtMs);
     if (!this.#repeats.isSurplus(slot, record.id, record.position!)) {
@@ -315,6 +317,7 @@ export class Comparer {
     const index = this.#index;
     const absent = {
       missing: list<string>(),
+      missingOrRemoved: list<string>(),
       notYetPublished: list<string>(),
       expired: list<string>(),
       before: list<string>(),
@@ -359,6 +362,7 @@ export class Comparer {
       },
       unjudged: {
         notYetPublished: absent.notYetPublished,
+        missingOrRemoved: absent.missingOrRemoved,
         newer: strange.newer,
         leakedOrNotShown: strange.leakedOrNotShown,
         leakedOrRemoved: strange.leakedOrRemoved,
@@ -375,12 +379,14 @@ export class Comparer {
   }
 
   #absence(slot: number, isCovered: boolean): Absence {
+    const topic = this.#topicOf(slot);
     return absenceOf({
       timeMs: this.#index.timeMs(slot),
       origin: originOf(this.#index, slot),
       isSuperseded: this.#index.has(slot, flag.superseded),
       isCovered,
-      keptFromMs: this.#kept.fromMs(this.#topicOf(slot)),
+      keptFromMs: this.#kept.fromMs(topic),
+      isKeptUnknown: this.#kept.isUnknown(topic),
       expectAll: this.#options.expectAll,
     });
   }
@@ -398,6 +404,7 @@ export class Comparer {
   }
 
   #addForeign(record: AuditedRecord, reason: string): undefined {
+    this.#kept.noteOthers(record.topic, record.partition);
     this.#list(this.#foreign, () => recordPlace(record));
     this.#foreignPlaces.add({ ...recordPlace(record), reason });
   }

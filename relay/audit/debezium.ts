@@ -266,6 +266,7 @@ class DebeziumAudit {
       isSuperseded: false,
       isCovered,
       keptFromMs: this.#kept.fromMs(topic),
+      isKeptUnknown: this.#kept.isUnknown(topic),
       expectAll: false,
     });
     if (absence === 'missing') this.#found.add({ kind: 'missing', id, topic });

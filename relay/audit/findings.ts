@@ -35,6 +35,11 @@ export type Findings = {
 /** Not findings: what cannot be judged; see `compare.ts`. */
 export type Unjudged = {
   readonly notYetPublished: Listed<string>;
+  /**
+   * Only in the table, of a topic that has lost a beginning of which its remaining records, all of other producers, do not
+   * tell. They keep the audit from success.
+   */
+  readonly missingOrRemoved: Listed<string>;
   readonly newer: Listed<string>;
   /**
    * Records without a row, while transactions run that may show it. They keep the audit from success.

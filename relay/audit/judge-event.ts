@@ -48,7 +48,14 @@ export function originOf(index: EventIndex, slot: number): Origin {
   return index.has(slot, flag.undated) ? 'undated' : 'before';
 }
 
-export type Absence = 'missing' | 'notYetPublished' | 'expired' | 'before' | 'undated' | 'superseded';
+export type Absence =
+  | 'missing'
+  | 'missingOrRemoved'
+  | 'notYetPublished'
+  | 'expired'
+  | 'before'
+  | 'undated'
+  | 'superseded';
 
 export type AbsenceFacts = {
   /** When the event was written. */
@@ -59,6 +66,8 @@ export type AbsenceFacts = {
   readonly isCovered: boolean;
   /** From when on its topic still holds every record; undefined where nothing was removed. */
   readonly keptFromMs: number | undefined;
+  /** Whether its topic may have lost younger records, too. */
+  readonly isKeptUnknown: boolean;
   readonly expectAll: boolean;
 };
 
@@ -68,6 +77,8 @@ export function absenceOf(facts: AbsenceFacts): Absence {
   if (!expectAll && facts.isSuperseded) return 'superseded';
   if (!facts.isCovered) return 'notYetPublished';
   if (!expectAll && origin === 'undated') return 'undated';
-  if (expectAll || keptFromMs === undefined) return 'missing';
-  return timeMs > keptFromMs ? 'missing' : 'expired';
+  if (expectAll) return 'missing';
+  const isYounger = keptFromMs === undefined || timeMs > keptFromMs;
+  if (!isYounger) return 'expired';
+  return facts.isKeptUnknown ? 'missingOrRemoved' : 'missing';
 }

@@ -1,27 +1,50 @@
-/** Owns from which time on a topic still has every record. Kafka may have removed the beginning of a partition. */
+/**
+ * Owns from which time on a topic still has every record. Kafka may have removed the beginning of a partition. Only a record
+ * of the outbox tells how far back its partition reaches: another producer's has any timestamp it likes.
+ */
 export class KeptFrom {
-  /** Partitions without their beginning, of which no record was seen yet, with their topic. */
+  /** Partitions without their beginning, of which no record of the outbox was seen yet, with their topic. */
   readonly #trimmed = new Map<string, string>();
+  /** Of these, the ones that hold records of other producers. */
+  readonly #ofOthers = new Set<string>();
   /** By topic: the latest time among its trimmed partitions. */
   readonly #fromMs = new Map<string, number>();
+  /** Topics of which a partition does not tell. */
+  readonly #unknown = new Set<string>();
 
   addTrimmed(topic: string, partition: number): void {
     this.#trimmed.set(`${topic}/${partition}`, topic);
   }
 
-  /** The first record of a partition is the oldest that remains. */
+  /** A record of the outbox: the first of a partition is the oldest that remains. */
   note(topic: string, partition: number, committedAtMs: number): void {
     if (!this.#trimmed.delete(`${topic}/${partition}`)) return;
     this.#fromMs.set(topic, Math.max(committedAtMs, this.#fromMs.get(topic) ?? 0));
   }
 
-  /** Called when everything is read: a trimmed partition without any record may have held anything. */
+  /** A record of another producer. */
+  noteOthers(topic: string, partition: number): void {
+    const place = `${topic}/${partition}`;
+    if (this.#trimmed.has(place)) this.#ofOthers.add(place);
+  }
+
+  /**
+   * Called when everything is read. A trimmed partition without any record may have held anything, all of it older than the
+   * topic keeps. One that is left with records of others alone reaches back to nobody knows when.
+   */
   noteEmptied(): void {
-    for (const topic of this.#trimmed.values()) this.#fromMs.set(topic, Number.POSITIVE_INFINITY);
+    for (const [place, topic] of this.#trimmed)
+      if (this.#ofOthers.has(place)) this.#unknown.add(topic);
+      else this.#fromMs.set(topic, Number.POSITIVE_INFINITY);
   }
 
   /** undefined if nothing was removed. */
   fromMs(topic: string | undefined): number | undefined {
     return topic === undefined ? undefined : this.#fromMs.get(topic);
+  }
+
+  /** Whether it may have lost records that are younger than `fromMs`. */
+  isUnknown(topic: string | undefined): boolean {
+    return topic !== undefined && this.#unknown.has(topic);
   }
 }

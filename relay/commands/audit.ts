@@ -10,6 +10,7 @@ import {
   auditOnce,
   auditReport,
   hasFindings,
+  unproven,
 } from '../operations/audit.ts';
 import { type ActorOptions, withActor } from './actor.ts';
 import { wholeNumber } from './arguments.ts';
@@ -157,7 +158,7 @@ async function run(call: Call<AuditCommandOptions>): Promise<CommandResult> {
   // To begin now is all that was asked for: what is to be verified is committed later.
   const isVerified = !isInterrupted && row.heldBack === null && row.verifiedAt !== null;
   const isDone = isVerified || (start?.from === 'now' && hasStarted);
-  return { ...result, hasFindings: hasFindings(row) || !isDone };
+  return { ...result, hasFindings: hasFindings(row) || unproven(row) > 0 || !isDone };
 }
 
 function startOf({ start, by, reason }: AuditCommandOptions): AskedStart | undefined {
@@ -171,6 +172,6 @@ async function describe(config: Config): Promise<CommandResult> {
   return {
     data: report,
     text: describeStanding(report).join('\n'),
-    hasFindings: hasFindings(audit) || audit.verifiedAt === null,
+    hasFindings: hasFindings(audit) || unproven(audit) > 0 || audit.verifiedAt === null,
   };
 }

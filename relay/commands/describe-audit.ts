@@ -30,6 +30,7 @@ const findingNames: Readonly<Record<keyof Findings, string>> = {
 
 const unjudgedNames: Readonly<Record<keyof Unjudged, string>> = {
   notYetPublished: 'not yet published',
+  missingOrRemoved: 'missing, or removed',
   newer: 'newer than the snapshot',
   leakedOrNotShown: 'leaked, or not shown yet',
   leakedOrRemoved: 'leaked, or cleaned up',
@@ -41,6 +42,10 @@ const unjudgedNames: Readonly<Record<keyof Unjudged, string>> = {
   foreign: 'from other producers',
   removed: 'deleted during the audit',
 };
+
+/** Behind a number of events without a record. */
+export const missingOrRemoved =
+  'either missing or removed by Kafka: of a partition without its beginning only records of other producers are left, and they do not tell when it lost it';
 
 export function describeReport(report: AuditReport): string[] {
   const { snapshot, progress, topics } = report;
@@ -127,6 +132,8 @@ function verdict(report: AuditReport): string {
   const { ok, findings, unjudged } = report;
   if (!ok) {
     const found = kinds(findings).filter((kind) => findings[kind].count > 0);
+    if (found.length === 0 && unjudged.missingOrRemoved.count > 0)
+      return `NOT PROVEN: ${counted(unjudged.missingOrRemoved.count, 'event')} without a record, ${missingOrRemoved}`;
     if (found.length === 0 && unjudged.leakedOrNotShown.count > 0)
       return `NOT PROVEN: ${counted(unjudged.leakedOrNotShown.count, 'record')} without a row, either leaked or of transactions that have not ended, as while a commit waits for a synchronous standby. Wait longer with --wait-seconds`;
     if (found.length === 0)

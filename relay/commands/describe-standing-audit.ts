@@ -7,9 +7,10 @@ import {
   openFindings,
   type StandingReport,
   type StoredFinding,
+  unproven,
 } from '../operations/audit.ts';
 import { Foreign, type ForeignTopic } from '../operations/verify.ts';
-import { foreignLines } from './describe-audit.ts';
+import { foreignLines, missingOrRemoved } from './describe-audit.ts';
 import { count, counted } from './format.ts';
 
 /** Findings shown. */
@@ -18,6 +19,7 @@ const shown = 20;
 const unjudgedNames: Readonly<Record<string, string>> = {
   unknown: 'older than the table',
   expired: 'older than the topics',
+  missingOrRemoved: 'missing, or removed by Kafka',
   compacted: 'perhaps removed by compaction',
   before: 'before the audit or the relay began',
   undated: 'perhaps before the relay began',
@@ -135,9 +137,15 @@ function verdict(audit: AuditRow): string {
     return `FAILED: ${found.map(([kind, number]) => `${count(number)} ${kind.replaceAll('_', ' ')}`).join(', ')}`;
   }
   const begun = beginsAt === null ? '' : '; the next run verifies what is committed since the audit began';
-  const known = verifiedAt === null ? 'nothing verified so far' : `ok up to ${verifiedAt.toISOString()}`;
+  const known =
+    verifiedAt === null
+      ? 'nothing verified so far'
+      : unproven(audit) > 0
+        ? `NOT PROVEN up to ${verifiedAt.toISOString()}: ${counted(unproven(audit), 'event')} without a record, ${missingOrRemoved}`
+        : `ok up to ${verifiedAt.toISOString()}`;
   if (lastError !== null) return `${known}; the last run failed: ${printable(lastError)}`;
   if (heldBack !== null) return `${known}; the last run was held back: ${printable(heldBack)}`;
+  if (unproven(audit) > 0) return known;
   return verifiedAt === null
     ? `${known}${begun}`
     : `${known}: every event is published exactly once or is a dead letter`;

@@ -28,6 +28,10 @@ export function openFindings(facts: AuditFacts): Readonly<Record<string, number>
 export const hasFindings = (facts: AuditFacts): boolean =>
   Object.values(openFindings(facts)).some((count) => count > 0);
 
+/** Events that are missing, or that Kafka removed: nothing tells, so that the others prove nothing of the whole. */
+export const unproven = ({ unjudged }: Pick<AuditFacts, 'unjudged'>): number =>
+  unjudged.missingOrRemoved ?? 0;
+
 /** Zero findings are a fact only as of a time: before the first window is verified, there are none to report. */
 export function setAuditMetrics({ gauge }: Metrics, facts: AuditFacts): void {
   const { verifiedAt, lastRunAt, heldBack, unjudged } = facts;

@@ -7,7 +7,7 @@ import { type AuditReport, readAuditReport } from '../audit/standing/report.ts';
 import type { AuditRow } from '../audit/standing/store.ts';
 import type { Config } from '../config/config.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
-import { hasFindings, openFindings } from '../observe/audit-metrics.ts';
+import { hasFindings, openFindings, unproven } from '../observe/audit-metrics.ts';
 import { withPool } from './with-pool.ts';
 
 export type StandingReport = AuditReport;
@@ -28,5 +28,7 @@ export function logRun(log: Logger, row: AuditRow): void {
   const facts = { ...openFindings(row), verifiedAt, windows, events, records, lastRunMs };
   if (heldBack !== null) log.warn({ ...facts, heldBack }, 'audit held back');
   else if (hasFindings(row)) log.error(facts, 'audit has findings');
+  else if (unproven(row) > 0)
+    log.warn({ ...facts, missingOrRemoved: unproven(row) }, 'audited, and not all of it is proven');
   else log.info(facts, 'audited');
 }

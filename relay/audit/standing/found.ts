@@ -19,6 +19,8 @@ export type Finding = {
 /**
  * - `unknown`: only in Kafka, and older than what is left of the table
  * - `expired`: only in the table, and older than what is left of the topic
+ * - `missingOrRemoved`: only in the table, of a topic that has lost its beginning and has records of other producers alone
+ *   to tell when. It keeps the audit from calling anything proven
  * - `compacted`: only in the table, of a compacted topic, which may have removed it
  * - `before`: committed before the relay first started, or before the audit began
  * - `undated`: whether it was committed before the first start is not known
@@ -35,6 +37,7 @@ export type Finding = {
 export type UnjudgedKind =
   | 'unknown'
   | 'expired'
+  | 'missingOrRemoved'
   | 'compacted'
   | 'before'
   | 'undated'
@@ -49,7 +52,13 @@ export type UnjudgedKind =
   | 'leakedOrNotShown';
 
 /** Kinds of rows that had no record. */
-export const unjudgedRows: readonly UnjudgedKind[] = ['expired', 'compacted', 'before', 'undated'];
+export const unjudgedRows: readonly UnjudgedKind[] = [
+  'expired',
+  'missingOrRemoved',
+  'compacted',
+  'before',
+  'undated',
+];
 
 /** Kept of each kind and window. Missing events are looked up by id when their records come. */
 const itemsMax = 1_000;

@@ -90,12 +90,13 @@ export class RowJudge {
       ranges,
       trim,
       ({ topic, partition, committedAtMs, headers }, id, isOfStream) => {
-        if (isOfStream) kept.note(topic, partition, committedAtMs);
         if (id === undefined) {
+          kept.noteOthers(topic, partition);
           const named = headerText(headers, 'id');
           if (named !== undefined && this.#absent.has(named)) elsewhere.add(named);
           return;
         }
+        if (isOfStream) kept.note(topic, partition, committedAtMs);
         const row = this.#absent.get(id);
         if (row === undefined) return;
         this.#absent.delete(id);
@@ -131,9 +132,11 @@ export class RowJudge {
       isSuperseded: false,
       isCovered: true,
       keptFromMs: kept.fromMs(topic),
+      isKeptUnknown: kept.isUnknown(topic),
       expectAll: false,
     });
     if (absence === 'missing') found.add({ kind: 'missing', id, topic });
-    else found.skip(absence === 'before' || absence === 'undated' ? absence : 'expired');
+    else if (absence === 'notYetPublished' || absence === 'superseded') found.skip('expired');
+    else found.skip(absence);
   }
 }

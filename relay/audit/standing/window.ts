@@ -274,7 +274,6 @@ class Window {
       this.#addReplayed(audited, audited.replay.id);
       return;
     }
-    this.#kept.note(record.topic, record.partition, record.committedAtMs);
     const { id, topic, producerId } = audited;
     if (this.#producers.isOfSibling(producerId) && id !== undefined && !this.#matching.hasRow(id, topic))
       this.#ofSiblings.add(audited);
@@ -295,14 +294,16 @@ class Window {
     const position = audited.position === undefined ? undefined : parsePosition(audited.position);
     if (id === undefined || position === undefined) {
       const reason = id === undefined ? 'no header id' : 'no legal header position';
+      this.#kept.noteOthers(topic, partition);
       this.#producers.addHeadless(producerId, { ...recordPlace(audited), reason });
       return;
     }
     if (fault !== undefined && producerId === undefined) {
-      found.skipForeign({ ...recordPlace(audited), reason: withoutTransaction(fault) });
+      this.#skipForeign(audited, withoutTransaction(fault));
       return;
     }
     this.#producers.addRelay(producerId);
+    this.#kept.note(topic, partition, committedAtMs);
     if (fault !== undefined) found.add(findingOf('undecodable', audited, fault));
     if (position.commitLsn < (before?.beginsLsn ?? 0n)) {
       found.skip('before');
@@ -341,8 +342,13 @@ class Window {
 
   #isOfOthers(audited: AuditedRecord, hasRow: boolean): boolean {
     if (!this.#producers.isOfOthers(audited.producerId, () => hasRow)) return false;
-    this.#scope.found.skipForeign({ ...recordPlace(audited), reason: ofOtherSlot });
+    this.#skipForeign(audited, ofOtherSlot);
     return true;
+  }
+
+  #skipForeign(audited: AuditedRecord, reason: string): void {
+    this.#kept.noteOthers(audited.topic, audited.partition);
+    this.#scope.found.skipForeign({ ...recordPlace(audited), reason });
   }
 
   /** Every record is read: what a row lacks now is not there. */

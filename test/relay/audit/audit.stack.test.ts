@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { AuditStage } from '../../../relay/audit/audit.ts';
+import { describeReport } from '../../../relay/commands/describe-audit.ts';
+import { describeStanding } from '../../../relay/commands/describe-standing-audit.ts';
 import { formatPosition } from '../../../relay/model/position.ts';
 import { applyRoles } from '../../migrations/outbox.ts';
 import { withAdmin } from '../../support/kafka.ts';
@@ -372,6 +374,48 @@ test('events that Kafka removed with the beginning of the topic are expired', as
   });
   expect(told(await scene.audit())).toEqual({ expired: [removed] });
   expect(told(await scene.audit({ expectAll: true }))).toEqual({ missing: [removed] });
+});
+
+describe('where the oldest record left is of another producer, and says that it is of the future', () => {
+  /** One record of an event is removed, and the foreign one remains, with those of the events that `kept` makes. */
+  async function trimmed(scene: Scene, kept: readonly string[]): Promise<void> {
+    const [removed] = await scene.insert();
+    await using other = await openWriter();
+    await scene.writer.commit(scene.events(scene.record(removed!)));
+    const timestamp = String(Date.now() + 3_000_000);
+    await other.commit(scene.events({ key: 'k', value: 'theirs', partition: 0, timestamp }));
+    await scene.writer.commit(
+      scene.events(...kept.map((id) => scene.record(id, { timestamp: String(Date.now() - 60_000) }))),
+      await scene.progress(),
+    );
+    await withAdmin(async (admin) => {
+      await admin.fetchTopicOffsets(scene.topic); // deleteTopicRecords needs the metadata and does not load it
+      await admin.deleteTopicRecords({ topic: scene.topic, partitions: [{ partition: 0, offset: '2' }] });
+    });
+    await scene.database.pool.query(`delete from outbox.event where id = $1`, [removed]);
+  }
+
+  test('a lost event is missing for both audits', async () => {
+    await using scene = await openScene({ partitions: 1 });
+    const [lost, kept] = await scene.insert(2);
+    await trimmed(scene, [kept!]);
+    expect(told(await scene.audit())).toEqual({ missing: [lost], foreign: [null] });
+    expect(await scene.runAudit()).toMatchObject({ missing: 1, unjudged: { foreign: 1 } });
+  });
+
+  test('nothing is proven where no record of the outbox is left beside it', async () => {
+    await using scene = await openScene({ partitions: 1 });
+    const [lost] = await scene.insert();
+    await trimmed(scene, []);
+    const report = await scene.audit();
+    expect(told(report)).toEqual({ missingOrRemoved: [lost], foreign: [null] });
+    expect(report.ok).toBe(false);
+    expect(describeReport(report).at(-1)).toMatch(/^NOT PROVEN: 1 event without a record, /);
+    const row = await scene.runAudit();
+    expect(row).toMatchObject({ missing: 0, unjudged: { missingOrRemoved: 1 } });
+    const lines = describeStanding({ at: '', slot: scene.config.slot.name, audit: row, latest: [] });
+    expect(lines.at(-1)).toMatch(/^NOT PROVEN up to .*: 1 event without a record, /);
+  });
 });
 
 test('a table of more rows than one fetch of the cursor is read whole', async () => {

@@ -299,6 +299,51 @@ describe('where Kafka removed the beginning of the topic', () => {
     expect(summary(audited.finish(true))).toEqual({ expired: 1 });
   });
 
+  describe('and other producers write to it', () => {
+    /** A record of the relay of another database, with a time of the future. */
+    const theirs = (changes: Partial<AuditedRecord> = {}) =>
+      record('9', { producerId: 2n, committedAtMs: snapshotMs + 3_000_000, ...changes });
+    const headless = () => ({ ...theirs(), producerId: 3n, id: undefined, position: undefined });
+    const faulty = () => ({ ...theirs(), producerId: undefined, fault: 'it is damaged' });
+
+    test.each([
+      ['of another slot', theirs],
+      ['without headers', headless],
+      ['undecodable', faulty],
+    ])('their records, %s, do not tell how far back it reaches', (_, strange) => {
+      const audited = comparer();
+      audited.addTrimmed('t', 0);
+      audited.addProducer(2n, 'elsewhere');
+      for (const [id, ms] of [
+        ['old', 0],
+        ['kept', 10],
+        ['young', 20],
+      ] as const)
+        audited.addEvent(event(id, rowMs + ms));
+      audited.addRecord(strange());
+      audited.addRecord(record('kept', { committedAtMs: rowMs + 12 }));
+      expect(summary(audited.finish(true))).toEqual({ missing: 1, expired: 1, foreign: 1 });
+    });
+
+    test('and where theirs alone are left, an event is missing or removed, unless another partition tells', () => {
+      const audited = comparer();
+      for (const partition of [0, 1]) audited.addTrimmed('t', partition);
+      audited.addProducer(2n, 'elsewhere');
+      for (const [id, ms] of [
+        ['old', 0],
+        ['kept', 10],
+        ['young', 20],
+      ] as const)
+        audited.addEvent(event(id, rowMs + ms));
+      audited.addRecord(theirs({ partition: 1 }));
+      audited.addRecord(record('kept', { committedAtMs: rowMs + 12 }));
+      const { findings, unjudged } = audited.finish(true);
+      expect(unjudged.expired.first).toEqual(['old']);
+      expect(unjudged.missingOrRemoved.first).toEqual(['young']);
+      expect(findings.missing.count).toBe(0);
+    });
+  });
+
   test('an absent event of another topic is missing', () => {
     const audited = comparer();
     audited.addTrimmed('other', 0);

@@ -33,7 +33,9 @@ export function proofOf(
   state: { readonly findings: number; readonly isDelayed: boolean; readonly isRunning: boolean },
 ): Proof {
   if (state.findings > 0) return { tone: 'bad', label: proofWords.bad };
-  if (verifiedAt === null) return { tone: 'warn', label: proofWords.warn };
+  // Of these the audit knows that one of two is so, and a loss is one.
+  if (verifiedAt === null || (unjudged.missingOrRemoved ?? 0) > 0)
+    return { tone: 'warn', label: proofWords.warn };
   const open = notJudged.reduce((sum, kind) => sum + (unjudged[kind] ?? 0), 0);
   // Of an audit that began later, records are counted so, too.
   const before = beginsAt === null ? (unjudged.before ?? 0) : 0;

@@ -14,9 +14,11 @@ export function verdictOf({ ok, isCovered, events, findings, unjudged }: Judged)
     return {
       tone: 'warn',
       text:
-        unjudged.leakedOrNotShown.count > 0
-          ? `Not proven: ${counted(unjudged.leakedOrNotShown.count, 'record')} without a row, either leaked or of transactions that have not ended.`
-          : `Not proven: ${counted(unjudged.leakedOrRemoved.count, 'record')} without a row, either leaked or of rows that cleanup removed.`,
+        unjudged.missingOrRemoved.count > 0
+          ? `Not proven: ${counted(unjudged.missingOrRemoved.count, 'event')} without a record, either missing or removed by Kafka.`
+          : unjudged.leakedOrNotShown.count > 0
+            ? `Not proven: ${counted(unjudged.leakedOrNotShown.count, 'record')} without a row, either leaked or of transactions that have not ended.`
+            : `Not proven: ${counted(unjudged.leakedOrRemoved.count, 'record')} without a row, either leaked or of rows that cleanup removed.`,
     };
   if (events === 0) return { tone: 'warn', text: 'Nothing verified: the table holds no events.' };
   if (!isCovered)

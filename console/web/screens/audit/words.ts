@@ -27,6 +27,11 @@ export const found: Readonly<Record<string, Kind>> = {
 
 export const unjudged: Readonly<Record<string, Kind>> = {
   notYetPublished: { name: 'Not yet published', means: 'the progress has not reached the snapshot' },
+  missingOrRemoved: {
+    name: 'Missing, or removed',
+    means:
+      'only in the table; of a partition without its beginning only records of other producers are left, which do not tell when it lost it',
+  },
   newer: { name: 'Newer than the snapshot', means: 'written while the audit ran' },
   leakedOrNotShown: {
     name: 'Leaked, or not shown yet',

@@ -11,6 +11,7 @@ import { applyRoles } from '../../../migrations/outbox.ts';
 import { createTopics, withAdmin } from '../../../support/kafka.ts';
 import { unique } from '../../../support/unique.ts';
 import { openScene, type Scene } from '../scene.ts';
+import { openWriter } from '../topics.ts';
 
 const asked = (from: AskedStart['from']): AskedStart => ({ from, person: 'ada', reason: 'dealt with' });
 
@@ -237,6 +238,26 @@ describe('where a topic has lost its beginning since', () => {
     const lost = await scene.insertRow({ createdAt: new Date('2020-01-01T00:00:00Z') });
     await scene.writer.commit(await scene.progress());
     expect(await scene.runAudit()).toMatchObject({ missing: 1, unjudged: {} });
+    expect(await scene.findings()).toEqual([['missing', lost]]);
+  });
+
+  test('the time of another producer’s record excuses no row, where rows may be changed', async () => {
+    await using scene = await openScene();
+    await using other = await openWriter();
+    const [removed, kept] = await scene.insert(2);
+    await scene.writer.commit(scene.events(scene.record(removed!)));
+    const timestamp = String(Date.now() + 3_000_000);
+    await other.commit(scene.events({ key: 'k', value: 'theirs', partition: 0, timestamp }));
+    await scene.writer.commit(scene.events(scene.record(kept!)), await scene.progress());
+    await scene.runAudit();
+    await withAdmin(async (admin) => {
+      await admin.fetchTopicOffsets(scene.topic); // deleteTopicRecords needs the metadata and does not load it
+      await admin.deleteTopicRecords({ topic: scene.topic, partitions: [{ partition: 0, offset: '2' }] });
+    });
+    await scene.database.pool.query('alter table outbox.event disable trigger refuse_update');
+    const [lost] = await scene.insert();
+    await scene.writer.commit(await scene.progress());
+    expect(await scene.runAudit()).toMatchObject({ missing: 1, unjudged: { foreign: 1 } });
     expect(await scene.findings()).toEqual([['missing', lost]]);
   });
 

@@ -19,6 +19,7 @@ test.each<[string, Partial<Audited>, Partial<typeof state>]>([
   ['there was no event to compare', { events: 0 }, {}],
   ['each event was older than the topics', { unjudged: { expired: 3 } }, {}],
   ['each event was from before the first start', { unjudged: { before: 2, undated: 1 } }, {}],
+  ['an event is missing, or Kafka removed it', { unjudged: { missingOrRemoved: 1 } }, {}],
   ['something is wrong', {}, { findings: 1 }],
 ])('nothing is where %s', (_, changed, of) => {
   const { label, tone, which } = proofOf({ ...well, ...changed }, { ...state, ...of });

@@ -9,6 +9,7 @@ const clean = {
   events: 3,
   findings: { missing: none, duplicate: none },
   unjudged: {
+    missingOrRemoved: none,
     leakedOrNotShown: none,
     leakedOrRemoved: none,
     notYetPublished: none,
@@ -33,6 +34,7 @@ test('it calls good only what was compared whole', () => {
     { events: 0 },
     { isCovered: false },
     { unjudged: { ...clean.unjudged, notYetPublished: some } },
+    { ok: false, unjudged: { ...clean.unjudged, missingOrRemoved: some } },
     { ok: false, unjudged: { ...clean.unjudged, leakedOrRemoved: some } },
     { ok: false, unjudged: { ...clean.unjudged, leakedOrNotShown: some } },
   ])
