@@ -111,7 +111,7 @@ export function readStatus(config: Config): Promise<Status> {
 const lookEveryMs = 500;
 
 /**
- * The status as soon as a relay streams, otherwise that after `waitMs`. Postgres may start meanwhile, and the tables come.
+ * The status as soon as a relay streams and its state is known, otherwise that after `waitMs`. Postgres may start meanwhile, and the tables come.
  * @throws RelayError POSTGRES_*, OUTBOX_TABLE_INVALID
  */
 export async function statusOnceStreaming(config: Config, waitMs: number): Promise<Status> {
@@ -120,8 +120,9 @@ export async function statusOnceStreaming(config: Config, waitMs: number): Promi
     const isLast = performance.now() >= endMs;
     try {
       const status = await readStatus(config);
-      if (isLast || status.relays.some(({ state, isGone }) => state === 'streaming' && !isGone))
-        return status;
+      const isStreaming = status.relays.some(({ state, isGone }) => state === 'streaming' && !isGone);
+      // It says how far it is behind a moment after it streams; before that nobody can call it good.
+      if (isLast || (isStreaming && status.verdict.name !== 'starting')) return status;
     } catch (error) {
       const { code, class: kind } = asRelayError(error);
       if (isLast || (kind !== 'retry' && code !== 'OUTBOX_TABLE_INVALID')) throw error;

@@ -8,7 +8,7 @@ export const verdicts = {
   paused: [false, 'a person has paused everything'],
   held: [false, 'the stream waits at an event of a topic that a person has paused'],
   failing: [false, 'a relay has the slot and retries something that fails'],
-  starting: [false, 'a relay has taken the slot and does not stream yet'],
+  starting: [false, 'a relay has taken the slot, and does not stream yet or has only just begun'],
   recovering: [false, 'the slot was lost, and a relay recovers by itself'],
   'not-streaming': [false, 'relays run, and none has the slot'],
   stopped: [false, 'the relay has stopped itself'],

@@ -46,6 +46,13 @@ async function replyTime(world: World): Promise<number> {
   return Number(rows[0].ms);
 }
 
+it('is called good by the status that waited for it to stream', async () => {
+  await using world = await World.create();
+  world.startRelay();
+  const { code, stdout } = await world.command('status', '--wait-seconds', '120');
+  expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^[^\n]*Streaming/) });
+});
+
 describe('two relays on one slot', () => {
   it('the second waits in standby, ready, and takes over within 3 s when the first is killed', async () => {
     await using world = await World.create();
