@@ -240,6 +240,9 @@ export class Health {
       return { ready: this.#hasArrived, reason: `paused by ${all.person}: ${all.reason}` };
     if (this.#isHeld && this.#state === 'streaming')
       return { ready: this.#hasArrived, reason: 'streaming: waiting at an event of a paused topic' };
+    // Nothing is published until it works again; the attempts go on.
+    if (failure !== undefined && this.#state === 'streaming')
+      return { ready: this.#hasArrived, reason: `streaming: retrying after ${failure.error.code}` };
     const throttled = this.#now() < this.#throttledUntilMs ? '; Kafka throttles this client (quota)' : '';
     return { ready: this.#hasArrived, reason: `${this.#state}: ${reason}${throttled}` };
   }

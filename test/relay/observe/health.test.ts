@@ -52,6 +52,17 @@ test('a failure is shown at once but makes a relay unready only after the stated
   expect(readiness.error?.failingSince).toBe('2026-01-01T00:00:00.000Z');
 });
 
+test('a relay that streams and has failed does not say that it publishes, until it does', () => {
+  health.enter('streaming');
+  health.failing(outage());
+  expect(health.ready()).toMatchObject({
+    ready: true,
+    reason: 'streaming: retrying after KAFKA_UNAVAILABLE',
+  });
+  health.recovered();
+  expect(health.ready()).toMatchObject({ ready: true, reason: 'streaming: publishing events' });
+});
+
 test('publishing again ends a failure, and the next one counts from its own start', () => {
   health.enter('streaming');
   health.failing(outage());
