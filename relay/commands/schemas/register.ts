@@ -2,11 +2,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
-import { hints, RelayError } from '../../errors.ts';
+import { hints } from '../../errors.ts';
 import { printableText } from '../../observe/printable.ts';
 import type { Advice } from '../../operations/schemas/level-advice.ts';
 import { missingAdvice } from '../../operations/schemas/missing-versions.ts';
-import { type Registration, registerSchemas } from '../../operations/schemas/register.ts';
+import {
+  type Registration,
+  registerSchemas,
+  type SchemasRegistered,
+} from '../../operations/schemas/register.ts';
 import { wholeNumber } from '../arguments.ts';
 import { type Call, define } from '../command.ts';
 import { counted, formatTable } from '../format.ts';
@@ -38,9 +42,13 @@ could not be asked for the level.
 A version that schemas.versions names and the registry does not have is a fault, as for "outbox-relay check": the relay would
 refuse every event of that subject. The files are registered all the same. With --json the fault is on stderr.
 
+Where the registry fails meanwhile, what was registered before stays registered. The output says of each file what came of
+it: "failed" may be registered all the same, "not tried" is not. A second run goes on. A right that one subject lacks does not
+keep the others from being registered.
+
 Exit codes: 0 all files are registered · 1 the registry refused a schema, or lacks a version that schemas.versions names; the
 other schemas are registered · 64 a file is invalid (every fault is listed), or invalid arguments · 69 the registry is
-unreachable · 77 access denied
+unreachable, some files may be registered · 77 access denied, some files may be registered
 
 Examples:
   $ outbox-relay schemas register --dry-run
@@ -68,7 +76,10 @@ export function registerCommand(load: Load): Command {
 
 async function run({ config, options, print }: Call<RegisterOptions>) {
   const register = () => registerSchemas(config, options.dryRun === true);
-  const { registrations, warnings, missing } = await whenReachable(register, options.waitSeconds * 1_000);
+  const { registrations, warnings, missing, failure } = await whenReachable(
+    register,
+    options.waitSeconds * 1_000,
+  );
   const faults = describeMissing(missingAdvice(missing));
   const said = [
     describe(registrations),
@@ -79,19 +90,27 @@ async function run({ config, options, print }: Call<RegisterOptions>) {
   print(options.json ? JSON.stringify(registrations) : said.join('\n'));
   // The array has no place for it: the subject may have no file.
   if (options.json) for (const fault of faults) process.stderr.write(printableText(`${fault}\n`));
+  if (failure !== undefined) throw failure;
   return { hasFindings: faults.length > 0 || registrations.some(({ status }) => status === 'refused') };
 }
 
-/** It adds versions only, so what was registered before the registry went away is unchanged the next time. */
-async function whenReachable<T>(register: () => Promise<T>, waitMs: number): Promise<T> {
+/** Asks again while the registry is away. What an earlier attempt registered is told as registered. */
+async function whenReachable(
+  register: () => Promise<SchemasRegistered>,
+  waitMs: number,
+): Promise<SchemasRegistered> {
   const endMs = performance.now() + waitMs;
+  const earlier = new Map<string, Registration>();
   for (;;) {
-    try {
-      return await register();
-    } catch (error) {
-      const isAway = error instanceof RelayError && error.entry.isOutage === true;
-      if (!isAway || performance.now() >= endMs) throw error;
-    }
+    const result = await register();
+    const registrations = result.registrations.map((now): Registration => {
+      const before = earlier.get(now.file);
+      if (before === undefined) return now;
+      return now.status === 'unchanged' ? { ...now, status: 'registered' } : before;
+    });
+    for (const each of registrations) if (each.status === 'registered') earlier.set(each.file, each);
+    const isAway = result.failure?.entry.isOutage === true;
+    if (!isAway || performance.now() >= endMs) return { ...result, registrations };
     await delay(askEveryMs);
   }
 }
@@ -101,6 +120,8 @@ const words: Readonly<Record<Registration['status'], string>> = {
   unchanged: 'unchanged',
   pending: 'would register',
   refused: 'refused',
+  failed: 'failed',
+  untried: 'not tried',
 };
 
 function describe(registrations: readonly Registration[]): string {
@@ -131,13 +152,15 @@ function describeWarning({ explanation, remedy }: Advice): string {
 }
 
 function describeRefusals(registrations: readonly Registration[]): string[] {
-  const refused = registrations.filter(({ status }) => status === 'refused');
-  if (refused.length === 0) return [];
+  const of = (status: Registration['status']) => registrations.filter((each) => each.status === status);
+  const [refused, failed, untried] = [of('refused'), of('failed'), of('untried')];
+  const all = counted(registrations.length, 'schema');
   return [
-    ...refused.map(({ file, code, message }) => {
+    ...[...refused, ...failed].map(({ file, code, message }) => {
       const hint = code === undefined ? '' : `\n    → ${hints[code]}`;
       return `${styleText('red', '✖')} ${file}: ${code}: ${message}${hint}`;
     }),
-    `${refused.length} of ${counted(registrations.length, 'schema')} refused`,
+    ...(refused.length === 0 ? [] : [`${refused.length} of ${all} refused`]),
+    ...(failed.length === 0 ? [] : [`${failed.length} of ${all} failed, ${untried.length} not tried`]),
   ];
 }

@@ -16,18 +16,21 @@ import { type AppliedLevel, SubjectHistory } from './subject-history.ts';
 import { usedVersion, versionAdvice } from './used-version.ts';
 
 export type Registration = Pick<SchemaFile, 'file' | 'subject'> & {
-  /** `pending`: in a dry run, it would be registered. */
-  readonly status: 'registered' | 'unchanged' | 'pending' | 'refused';
+  /**
+   * `pending`: in a dry run, it would be registered. `failed`: the registry did not say, so that it may be registered all the
+   * same. `untried`: the command ended before.
+   */
+  readonly status: 'registered' | 'unchanged' | 'pending' | 'refused' | 'failed' | 'untried';
   readonly id: number | null;
   /** Of the file; null where it is not registered. So are the next two. */
   readonly version: number | null;
   readonly latestVersion: number | null;
   /** With which the relay encodes: that of `schemas.versions`, else the latest; null as well where the registry lacks it. */
   readonly usedVersion: number | null;
-  /** Why it is refused. */
+  /** Why it is refused, or failed. */
   readonly code?: ErrorCode;
   readonly message?: string;
-  /** What the registry compares the next version by; null if it could not be asked. */
+  /** What the registry compares the next version by; null if it could not be asked, or the command ended before. */
   readonly level: AppliedLevel | null;
   readonly warnings: readonly Advice[];
 };
@@ -38,6 +41,8 @@ export type SchemasRegistered = {
   readonly warnings: readonly Advice[];
   /** Versions that the settings name and the registry lacks, also of subjects without a file. */
   readonly missing: readonly HeldVersion[];
+  /** Of the registry. What was registered before stays registered, so it is told with it. */
+  readonly failure?: RelayError;
 };
 
 /** What came of a file, before the levels are known. */
@@ -45,17 +50,40 @@ type Outcome = Omit<Registration, 'level' | 'warnings'>;
 
 /**
  * Each file after those whose types it uses. A file that the registry refuses does not keep the others from being registered.
- * @throws RelayError CONFIG_INVALID with every fault of the files, before the first is registered; REGISTRY_*
+ * @throws RelayError CONFIG_INVALID with every fault of the files, before the first is registered
  */
 export async function registerSchemas(config: Config, isDryRun: boolean): Promise<SchemasRegistered> {
   const files = await readSchemaFiles(config);
   const client = new RegistryClient(config.registry);
   const versions = new Versions(client);
   const outcomes: Outcome[] = [];
-  for (const file of files) outcomes.push(await register(client, versions, file, isDryRun, config));
-  const missing = await missingVersions(client, config.schemas.versions, new Set(laterOf(outcomes)));
-  return { ...(await withLevels(config, withoutMissing(outcomes, missing), missing)), missing };
+  let failure: RelayError | undefined;
+  try {
+    for (const file of files) {
+      const outcome = await register(client, versions, file, isDryRun, config).catch((error: unknown) => {
+        if (!(error instanceof RelayError)) throw error;
+        failure ??= error;
+        return { ...nowhere(file), status: 'failed', code: error.code, message: error.message } as const;
+      });
+      outcomes.push(outcome);
+      // A right may lack for one subject; an outage concerns all of them.
+      if (outcome.status === 'failed' && outcome.code !== 'REGISTRY_UNAUTHORIZED') break;
+    }
+    if (failure !== undefined) throw failure;
+    const missing = await missingVersions(client, config.schemas.versions, new Set(laterOf(outcomes)));
+    return { ...(await withLevels(config, withoutMissing(outcomes, missing), missing)), missing };
+  } catch (error) {
+    if (!(error instanceof RelayError)) throw error;
+    const untried = files
+      .slice(outcomes.length)
+      .map((file): Outcome => ({ ...nowhere(file), status: 'untried' }));
+    const registrations = [...outcomes, ...untried].map((each) => ({ ...each, level: null, warnings: [] }));
+    return { registrations, warnings: [], missing: [], failure: error };
+  }
 }
+
+const nowhere = ({ file, subject }: SchemaFile) =>
+  ({ file, subject, id: null, version: null, latestVersion: null, usedVersion: null }) as const;
 
 /** Subjects whose versions the registry does not have yet, or does not show yet. */
 const laterOf = (outcomes: readonly Outcome[]): string[] =>
@@ -123,9 +151,8 @@ async function register(
   { schemas }: Config,
 ): Promise<Outcome> {
   const { file, subject, schemaText, uses } = schema;
-  const nowhere = { file, subject, id: null, version: null, latestVersion: null, usedVersion: null };
   const refused = (code: ErrorCode, message: string): Outcome => ({
-    ...nowhere,
+    ...nowhere(schema),
     status: 'refused',
     code,
     message,
@@ -141,7 +168,7 @@ async function register(
     const references = await versions.references(schema);
     const known = await findRegistered(client, schema, references);
     if (known !== undefined) return registered('unchanged', known);
-    if (isDryRun) return { ...nowhere, status: 'pending' };
+    if (isDryRun) return { ...nowhere(schema), status: 'pending' };
     if (references === undefined) {
       const used = uses.map((each) => each.file).join(', ');
       return refused(
@@ -152,9 +179,11 @@ async function register(
     const id = await client.register(subject, schemaText, references);
     const found = await findRegistered(client, schema, references);
     // A registry may need a moment until it finds what it has just taken.
-    return found === undefined ? { ...nowhere, status: 'registered', id } : registered('registered', found);
+    return found === undefined
+      ? { ...nowhere(schema), status: 'registered', id }
+      : registered('registered', found);
   } catch (error) {
-    // The next schema may be accepted; an outage concerns all of them.
+    // The next schema may be accepted.
     if (!(error instanceof RelayError) || !refusals.has(error.code)) throw error;
     return refused(error.code, error.message);
   }

@@ -304,6 +304,46 @@ describe('register', () => {
     expect(result.stdout).toContain(`${code}: registering a schema under ${subject()}: ${said}`);
   });
 
+  test.each([
+    ['an outage', 500, 69, 'failed', 'untried'],
+    ['a right that one subject lacks', 403, 77, 'failed', 'registered'],
+  ])('%s at the second file does not hide the first', async (_, status, code, second, third) => {
+    for (const name of ['Second', 'Third']) await write(`${aggregatetype}/${name}.avsc`, { ...placed, name });
+    await using gate = await RegistryGate.open(registryUrl);
+    gate.instead = (method, path) =>
+      method === 'POST' && path.endsWith('Second/versions') ? { status, body: '{}' } : undefined;
+    registryUrl = gate.url;
+    const json = await register('--json');
+    expect(json.code).toBe(code);
+    expect(json.stderr).toMatch(/^error REGISTRY_/);
+    const statuses = JSON.parse(json.stdout).map((each: { status: string }) => each.status);
+    expect(statuses).toEqual(['registered', second, third]);
+    const text = await register();
+    expect(text.code).toBe(code);
+    expect(text.stdout).toMatch(/^unchanged .*OrderPlaced/m);
+    expect(text.stdout).toMatch(/^failed .*Second/m);
+    expect(text.stdout).toMatch(third === 'untried' ? /^not tried .*Third/m : /^unchanged .*Third/m);
+    expect(text.stdout).toContain(`1 of 3 schemas failed, ${third === 'untried' ? 1 : 0} not tried`);
+    expect(await versions()).toEqual([1]);
+  });
+
+  test('what was registered before the registry went away is registered, not unchanged, once it is back', async () => {
+    await write(`${aggregatetype}/Second.avsc`, { ...placed, name: 'Second' });
+    await using gate = await RegistryGate.open(registryUrl);
+    let asked = 0;
+    gate.instead = (method, path) =>
+      method === 'POST' && path.endsWith('Second/versions') && asked++ === 0
+        ? { status: 503, body: '' }
+        : undefined;
+    registryUrl = gate.url;
+    const { code, stdout } = await register('--wait-seconds', '60', '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject([
+      { status: 'registered', version: 1 },
+      { status: 'registered', version: 1 },
+    ]);
+  });
+
   test('a registry that does not answer ends with 69', async () => {
     registryUrl = 'http://127.0.0.1:1';
     const { code, stderr } = await register();
