@@ -20,14 +20,17 @@ export const filesOfPlace = [
   'docs/guides/monitoring.md',
 ] as const;
 
+/** What stands before the name of a place, and that name: as an address, an image, an action, and for `gh`. */
+const named =
+  /((?:github\.com|ghcr\.io)\/|(?<![\w-])uses: |--repo[ =])([\w.-]+\/(?:(?!\.git(?![\w.-]))[\w.-])*[\w-])/gi;
+
 /** Files that users get, beside those. */
 export const publishedFiles = ['README.md', 'CHANGELOG.md', 'action.yml', 'Dockerfile'] as const;
 
 /** An owner that nobody is. */
 const placeholder = /(?<![\w-])OWNER\//;
 /** As GitHub takes them. */
-const legal =
-  /^[A-Za-z0-9](?:[A-Za-z0-9]|-(?=[A-Za-z0-9])){0,38}\/(?!\.{1,2}$)(?!.*\.git$)[A-Za-z0-9._-]{1,100}$/;
+const legal = /^[a-z0-9](?:[a-z0-9]|-(?=[a-z0-9])){0,38}\/(?!.*\.(?:git)?$)[a-z0-9._-]{1,100}$/i;
 
 /** As `owner/name` on GitHub; undefined where package.json names none. */
 export function placeOf(manifest: string): string | undefined {
@@ -66,10 +69,8 @@ function placesOf(lines: readonly string[], isOne: (line: string) => boolean) {
 /** Whether a line has the place of another copy of this project. */
 function namesOther(line: string, place: string): boolean {
   const [, name] = place.split('/');
-  const named = [...line.matchAll(/(?:github\.com|ghcr\.io|--repo|uses:)[/ ]([\w.-]+\/[\w-]+)/g)].map(
-    ([, each]) => each!,
-  );
-  return named.some((each) => each.endsWith(`/${name}`) && each !== place);
+  const places = [...line.matchAll(named)].map(([, , each]) => each!);
+  return places.some((each) => each.endsWith(`/${name}`) && each !== place);
 }
 
 /** Why nobody can publish there; undefined where somebody can. */
@@ -78,5 +79,6 @@ export function placeFault(place: string): string | undefined {
   return legal.test(place) ? undefined : `"${place}" is not a place on GitHub such as acme/outbox-relay`;
 }
 
-/** The text of one of `filesOfPlace` with another place. */
-export const withPlace = (text: string, from: string, to: string): string => text.replaceAll(from, to);
+/** The text of one of `filesOfPlace` with another place. A path such as docs/guides may have the same letters. */
+export const withPlace = (text: string, from: string, to: string): string =>
+  text.replace(named, (whole, before: string, place: string) => (place === from ? before + to : whole));

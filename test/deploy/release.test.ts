@@ -96,6 +96,30 @@ describe('the place where it is published', () => {
     ]);
   });
 
+  test.each([
+    'helm/outbox',
+    'docs/guides',
+    'deploy/helm',
+    'acme/x.gitops',
+    'acme/x.git.y',
+    'acme/outbox',
+    'Shop/Relay.v2',
+  ])('%s is given and taken back, and no path is taken for it', async (place) => {
+    const before = await texts();
+    const from = placeOf(before.get('package.json')!)!;
+    let holders = 0;
+    for (const file of filesOfPlace) {
+      const text = before.get(file)!;
+      const moved = withPlace(text, from, place);
+      // No other line is changed.
+      for (const [index, line] of moved.split('\n').entries())
+        if (line !== text.split('\n')[index]) holders++;
+      expect(moved).not.toContain(from);
+      expect(withPlace(withPlace(moved, place, given), given, from), file).toBe(text);
+    }
+    expect(holders).toBeGreaterThan(30);
+  });
+
   test('of an owner whose name ends like the placeholder is no placeholder', async () => {
     const own = 'PRODUCT-OWNER/outbox-relay';
     const all = await texts();
@@ -112,6 +136,8 @@ describe('the place where it is published', () => {
     'acme/outbox-relay/main',
     'acme/..',
     'acme/outbox-relay.git',
+    'acme/outbox-relay.GIT',
+    'acme/outbox-relay.',
     'acme-/outbox-relay',
     '$&/x',
     '',
