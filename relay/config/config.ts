@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { RelayError } from '../errors.ts';
 import { fromText, longForms, readSettingsFile, type UnsetReference } from './file.ts';
-import { nearestName } from './nearest-name.ts';
+import { distance, nearestName } from './nearest-name.ts';
 import { maskPostgresUrl } from './postgres-url.ts';
 import { configRules, reachesOtherProgress } from './rules.ts';
 import { type Config, configSchema, reloadable } from './schema.ts';
@@ -336,6 +336,20 @@ function findMisspelt(env: Environment): string[] {
     .map(([name]) => `${name} is not a setting; the nearest is ${nearest(name)}`);
 }
 
+/** A letter that is missing, wrong or too much, or two that are swapped. */
+const slipOfThePen = 2;
+
+/** Words for the nearest in the section that it is in, or, if none there is near, the one of that name in another. */
+function nearestSetting(section: readonly PropertyKey[], name: string): string {
+  const within = settings.filter(({ path }) => section.every((part, at) => path[at] === part));
+  const names = [...new Set(within.flatMap(({ path }) => path[section.length] ?? []))];
+  const nearest = names.length === 0 ? undefined : nearestName(name, names);
+  const isNear = nearest !== undefined && distance(name, nearest) <= slipOfThePen;
+  const elsewhere = isNear ? undefined : settings.find(({ path }) => path.at(-1) === name);
+  if (elsewhere !== undefined) return `; did you mean ${elsewhere.path.join('.')}?`;
+  return nearest === undefined ? '' : `; the nearest is ${[...section, nearest].join('.')}`;
+}
+
 /** What a setting of several values looks like in the file: people write one value as text. */
 const forms = {
   list: (name: string) => `must be a list, also of one value, such as "${name}: [first, second]"`,
@@ -348,7 +362,7 @@ function describeIssue(issue: z.core.$ZodIssue, tree: Tree): string {
   if (issue.code === 'unrecognized_keys') {
     const describe = (name: string) =>
       setting?.names === undefined
-        ? `${key === '' ? name : `${key}.${name}`} is not a setting`
+        ? `${[...issue.path, name].join('.')} is not a setting${nearestSetting(issue.path, name)}`
         : `${key} has no ${JSON.stringify(name)}, only ${setting.names.join(', ')} (${setting.env})`;
     return issue.keys.map(describe).join('\n  ');
   }

@@ -43,10 +43,13 @@ function parsed(file: string): unknown {
   const { parseDocument } = createRequire(import.meta.url)('yaml') as typeof import('yaml');
   const document = parseDocument(source);
   if (document.errors.length > 0) {
-    const line = document.errors[0]?.linePos?.[0].line;
+    const { code, linePos } = document.errors[0]!;
+    const line = linePos?.[0].line;
+    // The message of the error quotes the file, which may hold a password.
+    const reason = code.toLowerCase().replaceAll('_', ' ');
     throw new RelayError(
       'CONFIG_INVALID',
-      `${file} is not valid YAML${line === undefined ? '' : ` at line ${line}`}`,
+      `${file} is not valid YAML${line === undefined ? '' : ` at line ${line}`}: ${reason}`,
     );
   }
   return document.toJS() ?? {};

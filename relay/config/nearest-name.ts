@@ -6,7 +6,7 @@ export function nearestName(name: string, names: readonly string[]): string {
 }
 
 /** Levenshtein's, a row of the table at a time. */
-function distance(a: string, b: string): number {
+export function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (const [at, letter] of [...a].entries()) {
     const next = [at + 1];

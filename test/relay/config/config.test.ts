@@ -179,7 +179,7 @@ describe('sources', () => {
   test('YAML that cannot be read is told by its line and never quoted', () => {
     const file = yaml('slot: a\ndatabase: {url: "postgres://u:sesame@h"\n');
     const load = () => loadConfig({ file, env: required });
-    expect(load).toThrow(/line \d/);
+    expect(load).toThrow(/at line \d: bad indent/);
     expect(load).not.toThrow(/sesame/);
   });
 });
@@ -196,9 +196,19 @@ describe('faults', () => {
       ['slot.name', 'OUTBOX_RELAY_SLOT'],
     ])
       expect(found).toContainEqual(expect.stringMatching(new RegExp(`^${key} .*\\(${env}\\)$`)));
-    expect(found).toContain('typo is not a setting');
-    expect(found).toContain('kafka.retries is not a setting');
+    expect(found).toContainEqual(expect.stringMatching(/^typo is not a setting; the nearest is \w+$/));
+    expect(found).toContainEqual(
+      expect.stringMatching(/^kafka\.retries is not a setting; the nearest is kafka\.\w+$/),
+    );
     expect(found).toHaveLength(7);
+  });
+
+  test.each([
+    ['topic: { allow: [a] }', 'topic is not a setting; the nearest is topics'],
+    ['kafka: { broker: a }', 'kafka.broker is not a setting; the nearest is kafka.brokers'],
+    ['kafka: { lingerMs: 1 }', 'kafka.lingerMs is not a setting; did you mean publish.lingerMs?'],
+  ])('%s: what it was meant to be is named', (text, message) => {
+    expect(faults({ file: yaml(`${text}\n`), env: required })).toContain(message);
   });
 
   test.each([
