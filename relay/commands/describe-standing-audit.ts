@@ -96,10 +96,14 @@ export function describeDebezium(report: DebeziumReport): string[] {
   ];
 }
 
-/** Of the windows that are kept, whose number is bounded; the first of each topic is that of the earliest. */
-function foreignOf({ runs }: AuditRow): ForeignTopic[] {
+/**
+ * Of the windows that are kept, whose number is bounded; the first of each topic is that of the earliest. An audit that
+ * starts again counts its windows from 1, and keeps those from before, which are no part of the numbers.
+ */
+function foreignOf({ runs, windows }: AuditRow): ForeignTopic[] {
   const all = new Foreign();
-  for (const { foreign } of runs.toSorted((a, b) => a.window - b.window)) all.addTopics(foreign ?? []);
+  const first = runs.findLastIndex(({ window }, index) => window !== windows - (runs.length - 1 - index)) + 1;
+  for (const { foreign } of runs.slice(first)) all.addTopics(foreign ?? []);
   return all.topics();
 }
 

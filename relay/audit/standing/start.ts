@@ -127,13 +127,18 @@ const closeFindings = statement(
     where slot = $1 and kind = 'missing' and resolved_at is null`,
 );
 
-/** What could not be judged still decides about later records. */
+/**
+ * What could not be judged still decides about later records. What may be missing has been looked into: it counts as
+ * removed by Kafka from here on.
+ */
 const forget = statement(
   'audit.forget_findings',
   doing,
   `update outbox.audit set
       started_because = '${startedHere}', started_at = date_trunc('milliseconds', now()),
       begins_of = case when begins_of = started_at then date_trunc('milliseconds', now()) end,
-      missing = missing_open, duplicate = 0, leaked = 0, out_of_order = 0, undecodable = 0
+      missing = missing_open, duplicate = 0, leaked = 0, out_of_order = 0, undecodable = 0,
+      unjudged = case when unjudged ? 'missingOrRemoved' then unjudged - 'missingOrRemoved' || jsonb_build_object('expired',
+                   coalesce((unjudged->>'expired')::bigint, 0) + (unjudged->>'missingOrRemoved')::bigint) else unjudged end
     where slot = $1`,
 );

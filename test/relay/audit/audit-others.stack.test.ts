@@ -1,6 +1,7 @@
 /** What an audit makes of records that are not the relay's, of compacted topics, and of what it may not see. */
 import pino from 'pino';
 import { describe, expect, test } from 'vitest';
+import { describeStanding } from '../../../relay/commands/describe-standing-audit.ts';
 import { createKafka } from '../../../relay/connect/kafka.ts';
 import { createTopics } from '../../support/kafka.ts';
 import { unique } from '../../support/unique.ts';
@@ -104,6 +105,11 @@ describe('what the relay of another slot wrote', () => {
     const row = await scene.runAudit();
     expect(row).toMatchObject({ undecodable: 0, leaked: 0, unjudged: { foreign: 2 } });
     expect(row.runs.flatMap(({ foreign }) => foreign)).toMatchObject([{ topic: scene.topic, records: 2 }]);
+    // An audit that starts again tells of those that it has counted since.
+    const start = { from: 'first', person: 'ada', reason: 'once more' } as const;
+    const again = await scene.runAudit({ start });
+    const lines = describeStanding({ at: '', slot: scene.config.slot.name, audit: again, latest: [] });
+    expect(lines.join('\n')).toMatch(/^from other producers +2 .*\n +2 in /m);
     expect(await scene.findings()).toEqual([]);
   });
 

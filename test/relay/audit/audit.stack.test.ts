@@ -415,6 +415,9 @@ describe('where the oldest record left is of another producer, and says that it 
     expect(row).toMatchObject({ missing: 0, unjudged: { missingOrRemoved: 1 } });
     const lines = describeStanding({ at: '', slot: scene.config.slot.name, audit: row, latest: [] });
     expect(lines.at(-1)).toMatch(/^NOT PROVEN up to .*: 1 event without a record, /);
+    await scene.writer.commit(await scene.progress());
+    const start = { from: 'here', person: 'ada', reason: 'it was removed' } as const;
+    expect((await scene.runAudit({ start })).unjudged).toEqual({ expired: 1, foreign: 1 });
   });
 });
 
