@@ -1292,6 +1292,16 @@ export const mutants: readonly Mutant[] = [
     only: 'nothing is proven where no record of the outbox is left',
   },
   {
+    name: 'find takes the record of a relay of another database for that of the event',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'relay/operations/find-event/records.ts',
+    find: '      isOfRelay: !publishers.isOfOthers(',
+    replace: '      isOfRelay: true || !publishers.isOfOthers(',
+    tests: ['test/relay/operations/find-event/find-event.stack.test.ts'],
+    only: 'takes no record of the relay of another database',
+  },
+  {
     name: 'the audit trusts its own reader of values alone',
     promise: 'no silence',
     invariants: ['I1'],

@@ -118,7 +118,7 @@ function tails(ranges: readonly PartitionRange[], offsets: bigint | undefined): 
  * @throws RelayError KAFKA_*
  */
 export async function findProducers(
-  { kafka, admin, topic: own, stallMs, slot, systemIdentifier, siblings }: ProducersOf,
+  { kafka, admin, topic: own, stallMs, slot, systemIdentifier, siblings, tailOffsets }: ProducersOf,
   onProducer: OnProducer,
 ): Promise<void> {
   const topics = await listTopics(admin);
@@ -126,7 +126,7 @@ export async function findProducers(
     try {
       await readTopics({
         kafka,
-        ranges: await stableRanges(admin, [topic]),
+        ranges: tails(await stableRanges(admin, [topic]), tailOffsets),
         stallMs,
         onRecords: (records) => {
           for (const { key, value, producerId } of records) {
@@ -148,7 +148,7 @@ export async function findProducers(
 
 type ProducersOf = Pick<
   AwaitProgressOptions,
-  'kafka' | 'admin' | 'topic' | 'stallMs' | 'slot' | 'systemIdentifier' | 'siblings'
+  'kafka' | 'admin' | 'topic' | 'stallMs' | 'slot' | 'systemIdentifier' | 'siblings' | 'tailOffsets'
 >;
 
 /** Of a progress or a claim of another slot. A claim has no lineage: then the name of the slot tells. */

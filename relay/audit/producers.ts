@@ -42,6 +42,12 @@ export class Producers {
     if (producerId !== undefined) this.#withHeaders.add(producerId);
   }
 
+  /** undefined: it wrote no progress that was read. */
+  isOfThisSlot(producerId: bigint | undefined): boolean | undefined {
+    const writer = this.#writerOf(producerId);
+    return writer === undefined ? undefined : writer === 'this slot';
+  }
+
   isOfOtherSlot(producerId: bigint | undefined): boolean {
     const writer = this.#writerOf(producerId);
     return writer !== undefined && writer !== 'this slot';

@@ -97,8 +97,13 @@ export type FoundRecord = {
   } | null;
   /** The replay that wrote it; null for the stream. */
   readonly replayId: string | null;
-  /** Whether it has the headers of a relay. Without them, another producer wrote it. */
+  /**
+   * Whether it has the headers of a relay, and not that of another database or outbox. If not, it is another producer's, and
+   * says nothing about the event.
+   */
   readonly isOfRelay: boolean;
+  /** Whether the relay of this slot wrote it, or of another one; null where the progress does not tell. */
+  readonly isOfThisSlot: boolean | null;
 };
 
 /** What the standing audit found about an event. */

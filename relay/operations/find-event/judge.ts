@@ -53,8 +53,8 @@ function stateOf(parts: EventParts, removal: FoundRemoval | null, context: Conte
 const notOfRelay = ({ areRowsRead }: Context): Said => ({
   state: 'unclear',
   text: areRowsRead
-    ? 'No relay wrote it, and the outbox table has no row of it now.'
-    : 'No relay wrote it. Whether the outbox table has a row of it is not known.',
+    ? 'No relay of this outbox wrote it, and the outbox table has no row of it now.'
+    : 'No relay of this outbox wrote it. Whether the outbox table has a row of it is not known.',
   advice: '`outbox-relay verify` counts such records as those of other producers, with their places.',
 });
 

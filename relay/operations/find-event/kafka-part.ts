@@ -16,6 +16,7 @@ import {
   type Unread,
   type Wanted,
 } from './found.ts';
+import { readPublishers, unknownPublishers } from './publishers.ts';
 import { earlierMs, findRecords, type Limits, type RecordsFound, type Sought } from './records.ts';
 import { registryOf, type SchemaVersion, versionsOfSchema } from './schema-versions.ts';
 import type { Stored } from './stored.ts';
@@ -57,6 +58,16 @@ export async function readKafka(options: KafkaOptions, stored: Stored): Promise<
       admin,
       sought,
       typeHeader: headerOf(config.records, 'type'),
+      publishers: async () => {
+        const identity = await stored.identity();
+        return identity === undefined
+          ? unknownPublishers
+          : readPublishers({ config, kafka, admin }, identity);
+      },
+      routesElsewhere: (id, topic) => {
+        const rows = stored.rows.filter((row) => row.id === id);
+        return rows.length > 0 && rows.every((row) => row.topic !== topic);
+      },
       limits,
       signal,
       onProgress: (topic, partition, records) =>

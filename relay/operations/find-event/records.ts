@@ -10,6 +10,7 @@ import { headerText, type PartitionRange, readTopics, type TopicRecord } from '.
 import { kafkaError, kafkaErrorType } from '../../connect/kafka.ts';
 import { partitionOf } from '../../encode/murmur2.ts';
 import type { FoundRecord, Looked, Unread } from './found.ts';
+import type { Publishers } from './publishers.ts';
 
 /** An event that may have a record in a topic. */
 export type Sought = {
@@ -31,6 +32,10 @@ export type SearchOptions = {
   readonly sought: readonly Sought[];
   /** Header that holds the type of the event; undefined where none does. */
   readonly typeHeader: string | undefined;
+  /** Asked once, with the first record that may be a relay's. */
+  readonly publishers: () => Promise<Publishers>;
+  /** Whether an event has a row that routes elsewhere, and none that routes to the topic; asked for records of other slots of this database. */
+  readonly routesElsewhere: (id: string, topic: string) => boolean;
   readonly limits: Limits;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: (topic: string, partition: number, records: number) => void;
@@ -70,6 +75,7 @@ class Search implements RecordsFound {
   readonly #positions: ReadonlySet<string>;
   readonly #seen = new Set<string>();
   readonly #untilMs: number;
+  #publishers: Promise<Publishers> | undefined;
   #recordCount = 0;
   #bytes = 0;
 
@@ -185,29 +191,43 @@ class Search implements RecordsFound {
         onDone: (offsets) => {
           to = from + BigInt(offsets);
         },
-        onRecords: (some) => {
+        onRecords: async (some) => {
           signal?.throwIfAborted();
           records += some.length;
           this.#recordCount += some.length;
-          for (const record of some) if (record.offset < end) this.#note(record);
+          for (const record of some) if (record.offset < end) await this.#note(record);
           onProgress(topic, partition, this.#recordCount);
         },
       });
     return { records, to: to > end ? end : to };
   }
 
-  #note(record: TopicRecord): void {
+  async #note(record: TopicRecord): Promise<void> {
     this.#bytes += (record.value?.length ?? 0) + (record.key?.length ?? 0) + 100;
     const id = headerText(record.headers, 'id');
     if (id === undefined) return;
     const position = headerText(record.headers, 'position') ?? null;
     if (!this.#ids.has(id) && !(position !== null && this.#positions.has(position))) return;
-    const found = recordOf(record, id, position, this.#options.typeHeader);
+    const found = {
+      ...recordOf(record, id, position, this.#options.typeHeader),
+      ...(await this.#writerOf(record, id)),
+    };
     this.records.push(found);
     // Behind the record of another producer, that of the relay may still come.
     if (!found.isOfRelay) return;
     this.#seen.add(id);
     if (position !== null) this.#seen.add(position);
+  }
+
+  async #writerOf(record: TopicRecord, id: string): Promise<Pick<FoundRecord, 'isOfRelay' | 'isOfThisSlot'>> {
+    if (!hasRelayHeaders(record)) return { isOfRelay: false, isOfThisSlot: false };
+    this.#publishers ??= this.#options.publishers();
+    const publishers = await this.#publishers;
+    const { producerId, topic } = record;
+    return {
+      isOfRelay: !publishers.isOfOthers(producerId, () => !this.#options.routesElsewhere(id, topic)),
+      isOfThisSlot: publishers.isOfThisSlot(producerId) ?? null,
+    };
   }
 
   #has({ id, position }: Sought): boolean {
@@ -240,7 +260,7 @@ function recordOf(
   id: string,
   position: string | null,
   typeHeader: string | undefined,
-): FoundRecord {
+): Omit<FoundRecord, 'isOfRelay' | 'isOfThisSlot'> {
   const { topic, partition, offset, committedAtMs, key, value, headers } = record;
   const schemaId = value !== null && value.length >= 5 && value[0] === 0 ? value.readInt32BE(1) : undefined;
   return {
@@ -256,6 +276,5 @@ function recordOf(
     format: value === null ? null : isAvro(value) ? 'avro' : 'json',
     schema: schemaId === undefined ? null : { id: schemaId, versions: null },
     replayId: replayOf(headers)?.id ?? null,
-    isOfRelay: hasRelayHeaders(record),
   };
 }

@@ -25,6 +25,7 @@ import {
   type Wanted,
 } from './found.ts';
 import { findLetters, type LettersFound } from './letters.ts';
+import { type Identity, readIdentity } from './publishers.ts';
 import { findReplays, noReplays, type Replays } from './replays.ts';
 import { findRows, type RowQuery, type RowsFound, rowQueryOf } from './rows.ts';
 
@@ -118,6 +119,12 @@ export class Stored {
       return removals;
     });
     return times.map((_, index) => found?.[index] ?? null);
+  }
+
+  /** Of the database, to tell whose relay wrote a record; undefined where it could not be read. */
+  identity(): Promise<Identity | undefined> {
+    const { slot } = this.#options.config;
+    return this.#withClient('rows', (client) => readIdentity(client, slot.name));
   }
 
   /** First the rows, the latest first, each with its dead letters; then the dead letters that have no such row. */

@@ -90,16 +90,22 @@ function ofLetter(letter: FoundLetter): StoryEntry[] {
 const actionWords = { fix: 'Fixed', resubmit: 'Resubmitted', discard: 'Discarded' } as const;
 
 function ofRecord(record: FoundRecord, transactions: readonly KafkaTransaction[]): StoryEntry[] {
-  const { topic, partition, offset, position, committedAt, replayId, isOfRelay } = record;
+  const { topic, partition, offset, position, committedAt, replayId, isOfRelay, isOfThisSlot } = record;
   const where = `${topic}, partition ${partition}, offset ${offset}`;
   if (!isOfRelay)
     return [
-      { at: committedAt, what: 'foreign', text: `Written by another producer, not by a relay: ${where}` },
+      {
+        at: committedAt,
+        what: 'foreign',
+        text: `Written by another producer, ${isRelayElsewhere(record) ? 'a relay of another database or outbox' : 'not by a relay'}: ${where}`,
+      },
     ];
   // With those of the replay.
   if (replayId !== null) return [];
   const lsn = position === null ? undefined : parsePosition(position)?.commitLsn;
-  const transaction = lsn === undefined ? undefined : transactionOf(lsn, transactions);
+  // The transactions are those of this slot: the LSN of what the relay of another one wrote says nothing of them.
+  const transaction =
+    lsn === undefined || isOfThisSlot === false ? undefined : transactionOf(lsn, transactions);
   return [
     {
       at: committedAt,
@@ -113,6 +119,10 @@ function ofRecord(record: FoundRecord, transactions: readonly KafkaTransaction[]
     },
   ];
 }
+
+/** It has the headers of a relay. */
+const isRelayElsewhere = ({ position, replayId }: FoundRecord): boolean =>
+  position !== null || replayId !== null;
 
 function ofReplay({ id, startedAt, person, reason, how, why, topic }: FoundReplay): StoryEntry[] {
   const who = `${person === null ? '' : `, started by ${person}`}${reason === null ? '' : `: ${reason}`}`;

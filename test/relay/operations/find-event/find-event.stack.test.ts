@@ -9,6 +9,7 @@ import { recentTransactions } from '../../../../relay/operations/recent-transact
 import { createTopics, kafkaClient } from '../../../support/kafka.ts';
 import { makeOperator } from '../../../support/roles.ts';
 import { unique } from '../../../support/unique.ts';
+import { openWriter } from '../../audit/topics.ts';
 import { World } from '../../world.ts';
 
 const log = pino({ level: 'silent' });
@@ -154,7 +155,7 @@ describe('find', { timeout: 60_000 }, () => {
       await send(stranger);
       expect(await one(stranger)).toMatchObject({
         state: 'unclear',
-        text: expect.stringContaining('No relay wrote it'),
+        text: expect.stringContaining('No relay of this outbox wrote it'),
         records: [{ isOfRelay: false }],
       });
       const { stdout } = await world.command('find', stranger);
@@ -178,6 +179,30 @@ describe('find', { timeout: 60_000 }, () => {
       client.release();
       await producer.disconnect();
     }
+  });
+
+  it('takes no record of the relay of another database for that of a lost event', async () => {
+    await using other = await openWriter();
+    // Refused here, so that this relay has published nothing of it.
+    const [id] = await world.write([refused('theirs')]);
+    await expect.poll(async () => (await one(id!)).state, { timeout: 20_000 }).toBe('dead-letter');
+    await world.pool.query('delete from outbox.dead_letter where event_id = $1', [id]);
+    const headers = { id: id!, type: 'test.ItemMoved', position: '0000000000000010.00000000' };
+    const progressTopic = `outbox-relay.progress.${unique('slot').replaceAll('-', '_')}`;
+    await createTopics([{ topic: progressTopic, numPartitions: 1 }]);
+    await other.commit(
+      { topic: world.topic, messages: [{ key: 'theirs', value: 'x', headers }] },
+      { topic: progressTopic, messages: [{ key: 'another_slot/claim', value: null }] },
+    );
+    await expect
+      .poll(async () => (await one(id!)).records, { timeout: 20_000 })
+      .toMatchObject([{ isOfRelay: false, isOfThisSlot: false }]);
+    const found = await one(id!);
+    expect(found.state).not.toBe('published');
+    expect(found.story.map(({ what }) => what)).not.toContain('published');
+    expect(found.story.map(({ text }) => text)).toContainEqual(
+      expect.stringContaining('a relay of another database or outbox'),
+    );
   });
 
   it('shows both rows of an id that comes twice, and all its records', async () => {

@@ -37,6 +37,7 @@ const record: FoundRecord = {
   schema: null,
   replayId: null,
   isOfRelay: true,
+  isOfThisSlot: true,
 };
 const letter: FoundLetter = {
   position: '0000000000000010.00000000',
@@ -228,7 +229,7 @@ test('a record of another producer is named as such, and is no sign that the rel
   const alone = judge({ records: [foreign] });
   expect(alone).toMatchObject({
     state: 'unclear',
-    text: `No relay wrote it, and the outbox table has no row of it now. ${named}`,
+    text: `No relay of this outbox wrote it, and the outbox table has no row of it now. ${named}`,
     reasons: [],
   });
   expect(alone.story).toEqual([

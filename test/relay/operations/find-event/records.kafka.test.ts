@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { unknownPublishers } from '../../../../relay/operations/find-event/publishers.ts';
 import { findRecords } from '../../../../relay/operations/find-event/records.ts';
 import { createTopic, kafkaClient, withAdmin } from '../../../support/kafka.ts';
 
@@ -33,6 +34,8 @@ test('a time that is far too early leaves room to look at the right one', async 
         { ...sought, fromMs: hourAgoMs },
       ],
       typeHeader: undefined,
+      publishers: async () => unknownPublishers,
+      routesElsewhere: () => false,
       limits: { records: 100_000, bytes: 4 * 1024 * 1024, ms: 20_000 },
       signal: undefined,
       onProgress: () => {},
