@@ -6,7 +6,7 @@ import { counted } from '../../model/counted.ts';
 import type { EventState, FoundEvent, FoundLetter, FoundRecord, FoundRemoval, Looked } from './found.ts';
 import type { Context, EventExtras, EventParts } from './parts.ts';
 import { reasonsOf } from './reasons.ts';
-import { tellStory } from './story.ts';
+import { isRelayElsewhere, tellStory } from './story.ts';
 
 type Said = { readonly state: EventState; readonly text: string; readonly advice?: string };
 
@@ -65,9 +65,12 @@ function withForeign(said: Said, { records }: EventParts): Said {
   if (first === undefined) return said;
   const { topic, partition, offset } = first;
   const more = foreign.length === 1 ? '' : `, the first of ${counted(foreign.length, 'such record')}`;
+  const who = isRelayElsewhere(first)
+    ? 'The relay of another database or outbox wrote a record with its id:'
+    : 'Another producer wrote a record with its id, without the headers of a relay:';
   return {
     ...said,
-    text: `${said.text} Another producer wrote a record with its id, without the headers of a relay: ${topic}, partition ${partition}, offset ${offset}${more}.`,
+    text: `${said.text} ${who} ${topic}, partition ${partition}, offset ${offset}${more}.`,
     ...(said.state === 'before-slot' && {
       advice:
         'If that producer is the one that published the events before, as Debezium is before a take-over, the event is published. If not, `outbox-relay replay` can publish it.',

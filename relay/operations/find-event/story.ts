@@ -121,7 +121,7 @@ function ofRecord(record: FoundRecord, transactions: readonly KafkaTransaction[]
 }
 
 /** It has the headers of a relay. */
-const isRelayElsewhere = ({ position, replayId }: FoundRecord): boolean =>
+export const isRelayElsewhere = ({ position, replayId }: FoundRecord): boolean =>
   position !== null || replayId !== null;
 
 function ofReplay({ id, startedAt, person, reason, how, why, topic }: FoundReplay): StoryEntry[] {

@@ -273,3 +273,35 @@ test('without Kafka nothing is said to wait or to be missing', () => {
 test('an open Kafka transaction may hide it', () => {
   expect(judged([{ ...window, end: '22' }]).state).toBe('in-open-transaction');
 });
+
+test('the instance that published a record is named only where this slot may have written it', () => {
+  const transaction = (endLsn: string) => ({
+    offset: '0',
+    writtenAt: '2026-01-01T00:00:03.000Z',
+    instance: 'r1',
+    endLsn,
+    commitLsn: null,
+    committedAt: null,
+    isPartial: false,
+    eventCount: 1,
+    letterCount: null,
+  });
+  const transactions = [transaction('0/20'), transaction('0/8')];
+  for (const [isOfThisSlot, named] of [
+    [true, true],
+    [null, true],
+    [false, false],
+  ] as const) {
+    const { story } = judge({ records: [{ ...record, isOfThisSlot }] }, { transactions });
+    const published = story.find(({ what }) => what === 'published');
+    expect(published?.text.endsWith(' by r1')).toBe(named);
+    expect(published?.at === null).toBe(!named);
+  }
+});
+
+test('a record of the relay of another database is named as such', () => {
+  const theirs = { ...record, isOfRelay: false, isOfThisSlot: false };
+  expect(judge({ rows: [row], records: [theirs], looked: [window] }).text).toContain(
+    'The relay of another database or outbox wrote a record with its id: t, partition 3',
+  );
+});
