@@ -168,6 +168,7 @@ class DebeziumAudit {
       ok:
         isCovered &&
         Object.values(counts).every((count) => count === 0) &&
+        unjudged.missingOrRemoved === undefined &&
         unjudged.leakedOrNotShown === undefined,
       snapshot: { lsn: formatLsn(this.#snapshot.lsn), time: new Date(this.#snapshot.atMs).toISOString() },
       confirmedLsn: formatLsn(confirmedLsn),
@@ -215,12 +216,13 @@ class DebeziumAudit {
     const { topic, partition, offset, committedAtMs, value, headers, producerId } = record;
     const found = this.#found;
     found.records += 1;
-    this.#kept.note(topic, partition, committedAtMs);
     const id = routedId(headers);
     if (id === undefined) {
+      this.#kept.noteOthers(topic, partition);
       found.skipForeign({ ...recordPlace({ id, topic, partition, offset }), reason: 'no header id' });
       return;
     }
+    this.#kept.note(topic, partition, committedAtMs);
     const position = `${topic}/${partition}/${offset}`;
     const open: OpenRecord = {
       id,
@@ -270,7 +272,8 @@ class DebeziumAudit {
       expectAll: false,
     });
     if (absence === 'missing') this.#found.add({ kind: 'missing', id, topic });
-    else this.#found.skip(absence === 'notYetPublished' ? 'notYetPublished' : 'expired');
+    else if (absence === 'notYetPublished' || absence === 'missingOrRemoved') this.#found.skip(absence);
+    else this.#found.skip('expired');
   }
 
   /** Records that no row of the snapshot has matched. */

@@ -90,9 +90,11 @@ export function describeDebezium(report: DebeziumReport): string[] {
             .filter(([, number]) => number > 0)
             .map(([kind, number]) => `${count(number)} ${kind}`)
             .join(', ')}`
-        : isCovered
-          ? 'not complete: records without a row are leaked, or of transactions that have not ended, as while a commit waits for a synchronous standby; wait longer with --wait-seconds'
-          : 'not complete: the slot has not confirmed the snapshot; wait longer with --wait-seconds',
+        : unjudged.missingOrRemoved !== undefined
+          ? `NOT PROVEN: ${counted(unjudged.missingOrRemoved, 'event')} without a record, ${missingOrRemoved}`
+          : isCovered
+            ? 'not complete: records without a row are leaked, or of transactions that have not ended, as while a commit waits for a synchronous standby; wait longer with --wait-seconds'
+            : 'not complete: the slot has not confirmed the snapshot; wait longer with --wait-seconds',
   ];
 }
 

@@ -3,6 +3,7 @@ import pino from 'pino';
 import { expect, test } from 'vitest';
 import { auditDebezium, type DebeziumReport } from '../../../relay/audit/debezium.ts';
 import { createKafka } from '../../../relay/connect/kafka.ts';
+import { withAdmin } from '../../support/kafka.ts';
 import { openScene, type Scene } from './scene.ts';
 import { openWriter } from './topics.ts';
 
@@ -134,3 +135,32 @@ test('a record whose row does not show yet is not leaked, and the audit is not c
     await scene.database.pool.query('select pg_drop_replication_slot($1)', [scene.config.slot.name]);
   }
 });
+
+test.each([
+  ['is missing', true, { missing: 1 }, {}],
+  [
+    'may be missing, which is no success, where no record of a row is left',
+    false,
+    { missing: 0 },
+    { missingOrRemoved: 1 },
+  ],
+])(
+  'the future time of a foreign record excuses no lost event: it %s',
+  async (_, isLeft, findings, unjudged) => {
+    await using scene = await openScene({ partitions: 1 });
+    const [gone, left] = [randomUUID(), await scene.insertRow({ createdAt: old() })];
+    await scene.writer.commit(scene.events(routed(gone)));
+    const timestamp = String(Date.now() + 3_000_000);
+    await scene.writer.commit(scene.events({ key: 'k', value: 'theirs', partition: 0, timestamp }));
+    if (isLeft) {
+      await scene.writer.commit(scene.events(routed(left)));
+      await scene.insertRow({ createdAt: new Date() });
+    }
+    await withAdmin(async (admin) => {
+      await admin.fetchTopicOffsets(scene.topic); // deleteTopicRecords needs the metadata and does not load it
+      await admin.deleteTopicRecords({ topic: scene.topic, partitions: [{ partition: 0, offset: '2' }] });
+    });
+    const report = await auditConfirmed(scene);
+    expect(report).toMatchObject({ ok: false, findings, unjudged: { foreign: 1, ...unjudged } });
+  },
+);
