@@ -3441,4 +3441,14 @@ export const mutants: readonly Mutant[] = [
     replace: '',
     tests: ['test/relay/observe/printable.test.ts'],
   },
+  {
+    name: 'a schema that consumers would misread is registered without a word',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/operations/schemas/register.ts',
+    find: 'isMisread(each) ? !allowsMisreading : isDryRun',
+    replace: '!isMisread(each) && isDryRun',
+    tests: ['test/relay/commands/schemas.registry.test.ts'],
+    only: 'consumers would misread',
+  },
 ];

@@ -16,7 +16,7 @@ import { type Call, define } from '../command.ts';
 import { counted, formatTable } from '../format.ts';
 import type { Load } from '../load.ts';
 
-type RegisterOptions = { dryRun?: boolean; waitSeconds: number; json?: boolean };
+type RegisterOptions = { dryRun?: boolean; allowMisreading?: boolean; waitSeconds: number; json?: boolean };
 
 /** A registry takes some seconds to start. */
 const askEveryMs = 1_000;
@@ -31,8 +31,12 @@ determine the topic; schemas.subjectStrategy determines the subject:
 A file may use a type that another file describes. The command then registers that other file first, and adds a reference
 to it. A type that is not an event goes into <schemas.directory>/<any name>.avsc and is registered under its full name.
 
-The command only adds versions. It removes nothing and does not change compatibility levels. It checks every file before
-it registers the first, and a second run changes nothing. SCHEMA_REGISTRY_URL overrides registry.url in the file.
+The command only adds versions. It removes nothing and does not change compatibility levels. A fault in a file is found before
+the first is registered, and a second run changes nothing. SCHEMA_REGISTRY_URL overrides registry.url in the file.
+
+A registry accepts another scale of a decimal, another unit of a time and another logical type, although consumers then get
+other values than were written, without an error. The command refuses such a schema, as "outbox-relay schemas check" does;
+--allow-misreading registers it.
 
 Warnings do not change the exit code. The command warns where the file is not the version that the relay encodes with: a file
 that equals an older version stays unchanged, and the latest version counts unless schemas.versions names one. It also warns
@@ -46,7 +50,7 @@ Where the registry fails meanwhile, what was registered before stays registered.
 it: "failed" may be registered all the same, "not tried" is not. A second run goes on. A right that one subject lacks does not
 keep the others from being registered.
 
-Exit codes: 0 all files are registered · 1 the registry refused a schema, or lacks a version that schemas.versions names; the
+Exit codes: 0 all files are registered · 1 a schema was refused, or the registry lacks a version that schemas.versions names; the
 other schemas are registered · 64 a file is invalid (every fault is listed), or invalid arguments · 69 the registry is
 unreachable, some files may be registered · 77 access denied, some files may be registered
 
@@ -59,7 +63,11 @@ Examples:
 export function registerCommand(load: Load): Command {
   const command = new Command('register')
     .description('register the schema files of schemas.directory')
-    .option('--dry-run', 'show what would be registered; change nothing')
+    .option('--dry-run', 'show what would be registered, and what refused; change nothing')
+    .option(
+      '--allow-misreading',
+      'register also a schema with which consumers get other values than were written, without an error',
+    )
     .option(
       '--wait-seconds <number>',
       'how long to wait for a registry that is unreachable',
@@ -75,7 +83,11 @@ export function registerCommand(load: Load): Command {
 }
 
 async function run({ config, options, print }: Call<RegisterOptions>) {
-  const register = () => registerSchemas(config, options.dryRun === true);
+  const register = () =>
+    registerSchemas(config, {
+      isDryRun: options.dryRun === true,
+      allowsMisreading: options.allowMisreading === true,
+    });
   const { registrations, warnings, missing, failure } = await whenReachable(
     register,
     options.waitSeconds * 1_000,

@@ -65,9 +65,9 @@ export async function checkSchema(
   let findings = await findingsAt(past, applied);
   const verdict =
     references && (await history.judge(subject, schemaText, concerned(numbers, own), references));
-  if (verdict?.isCompatible === false && findings.every(isFromSilence)) {
+  if (verdict?.isCompatible === false && findings.every(isMisread)) {
     if (applied === 'UNKNOWN') findings = await findingsOfAny(past);
-    if (findings.every(isFromSilence)) findings.push(refusal(verdict, level !== undefined));
+    if (findings.every(isMisread)) findings.push(refusal(verdict, level !== undefined));
   }
   return {
     ...of,
@@ -89,7 +89,7 @@ async function findingsOfAny(past: Past): Promise<VersionFinding[]> {
   let findings: VersionFinding[] = [];
   for (const level of ['BACKWARD', 'FORWARD', 'FULL_TRANSITIVE'] as const) {
     findings = await findingsAt(past, level);
-    if (!findings.every(isFromSilence)) break;
+    if (!findings.every(isMisread)) break;
   }
   return findings;
 }
@@ -143,8 +143,9 @@ function withoutEchoes(findings: readonly SchemaFinding[]): SchemaFinding[] {
   );
 }
 
-function isFromSilence(finding: VersionFinding): boolean {
-  return finding.kind !== 'registry' && isSilent({ kind: finding.kind });
+/** Consumers get other values than were written, without an error. A registry accepts that. */
+export function isMisread({ kind }: VersionFinding): boolean {
+  return kind !== 'registry' && isSilent({ kind });
 }
 
 function refusal({ messages }: Compatibility, isOtherLevel: boolean): VersionFinding {

@@ -1,7 +1,9 @@
 /** Registers the schema files: adds versions, and changes nothing else in the registry. */
 import type { Config } from '../../config/config.ts';
-import { RegistryClient } from '../../encode/registry/registry-client.ts';
+import { type Reference, RegistryClient } from '../../encode/registry/registry-client.ts';
 import { type ErrorCode, RelayError } from '../../errors.ts';
+import { checkSchema, isMisread, type VersionFinding } from './check.ts';
+import { isOfSubject } from './check-files.ts';
 import { findRegistered, type Registered, readSchemaFiles, type SchemaFile, Versions } from './files.ts';
 import {
   type Advice,
@@ -45,6 +47,13 @@ export type SchemasRegistered = {
   readonly failure?: RelayError;
 };
 
+export type RegisterOptions = {
+  /** Nothing is registered. */
+  readonly isDryRun: boolean;
+  /** Whether a schema may go in with which consumers get other values than were written, without an error. */
+  readonly allowsMisreading: boolean;
+};
+
 /** What came of a file, before the levels are known. */
 type Outcome = Omit<Registration, 'level' | 'warnings'>;
 
@@ -52,19 +61,22 @@ type Outcome = Omit<Registration, 'level' | 'warnings'>;
  * Each file after those whose types it uses. A file that the registry refuses does not keep the others from being registered.
  * @throws RelayError CONFIG_INVALID with every fault of the files, before the first is registered
  */
-export async function registerSchemas(config: Config, isDryRun: boolean): Promise<SchemasRegistered> {
+export async function registerSchemas(config: Config, options: RegisterOptions): Promise<SchemasRegistered> {
   const files = await readSchemaFiles(config);
+  const history = new SubjectHistory(config.registry);
   const client = new RegistryClient(config.registry);
   const versions = new Versions(client);
   const outcomes: Outcome[] = [];
   let failure: RelayError | undefined;
   try {
     for (const file of files) {
-      const outcome = await register(client, versions, file, isDryRun, config).catch((error: unknown) => {
-        if (!(error instanceof RelayError)) throw error;
-        failure ??= error;
-        return { ...nowhere(file), status: 'failed', code: error.code, message: error.message } as const;
-      });
+      const outcome = await register({ client, versions, history }, file, options, config).catch(
+        (error: unknown) => {
+          if (!(error instanceof RelayError)) throw error;
+          failure ??= error;
+          return { ...nowhere(file), status: 'failed', code: error.code, message: error.message } as const;
+        },
+      );
       outcomes.push(outcome);
       // A right may lack for one subject; an outage concerns all of them.
       if (outcome.status === 'failed' && outcome.code !== 'REGISTRY_UNAUTHORIZED') break;
@@ -143,11 +155,32 @@ const refusals: ReadonlySet<ErrorCode> = new Set([
   'REGISTRY_READ_ONLY',
 ]);
 
-async function register(
-  client: RegistryClient,
-  versions: Versions,
+/** From the versions that the subject has. None if it has one that cannot be read: then the registry is the judge alone. */
+async function differences(
+  history: SubjectHistory,
   schema: SchemaFile,
-  isDryRun: boolean,
+  references: readonly Reference[] | undefined,
+): Promise<readonly VersionFinding[]> {
+  try {
+    return (await checkSchema(history, schema, references, undefined)).findings;
+  } catch (error) {
+    if (error instanceof RelayError && isOfSubject(error)) return [];
+    throw error;
+  }
+}
+
+const allowMisreading = 'If no consumer has the other version, register it with --allow-misreading.';
+
+type Means = {
+  readonly client: RegistryClient;
+  readonly versions: Versions;
+  readonly history: SubjectHistory;
+};
+
+async function register(
+  { client, versions, history }: Means,
+  schema: SchemaFile,
+  { isDryRun, allowsMisreading }: RegisterOptions,
   { schemas }: Config,
 ): Promise<Outcome> {
   const { file, subject, schemaText, uses } = schema;
@@ -168,6 +201,13 @@ async function register(
     const references = await versions.references(schema);
     const known = await findRegistered(client, schema, references);
     if (known !== undefined) return registered('unchanged', known);
+    const findings = await differences(history, schema, references);
+    // Of anything else the registry is the judge, once it is asked to register. It accepts what consumers misread.
+    const fault = findings.find((each) => (isMisread(each) ? !allowsMisreading : isDryRun));
+    if (fault !== undefined) {
+      const reason = `registering a schema under ${subject}: ${fault.explanation}. ${fault.remedy}`;
+      return refused('SCHEMA_INCOMPATIBLE', isMisread(fault) ? `${reason} ${allowMisreading}` : reason);
+    }
     if (isDryRun) return { ...nowhere(schema), status: 'pending' };
     if (references === undefined) {
       const used = uses.map((each) => each.file).join(', ');

@@ -197,6 +197,37 @@ describe('register', () => {
     expect(await versions()).toEqual([1, 2]);
   });
 
+  test('a schema that consumers would misread is refused unless that is allowed, and so is a dry run', async () => {
+    const timed = (logicalType: string) => withField({ name: 'at', type: { type: 'long', logicalType } });
+    await write(`${aggregatetype}/OrderPlaced.avsc`, timed('timestamp-micros'));
+    expect((await register()).code).toBe(0);
+    await write(`${aggregatetype}/OrderPlaced.avsc`, timed('timestamp-millis'));
+    for (const args of [['--dry-run'], []]) {
+      const { code, stdout } = await register(...args);
+      expect({ code, stdout }).toEqual({
+        code: 1,
+        stdout: expect.stringMatching(
+          /OrderPlaced.avsc: SCHEMA_INCOMPATIBLE: .* misread .*--allow-misreading/,
+        ),
+      });
+    }
+    expect(await versions()).toEqual([1]);
+    expect((await register('--allow-misreading')).code).toBe(0);
+    expect(await versions()).toEqual([1, 2]);
+  });
+
+  test('a dry run refuses what the registry would refuse', async () => {
+    await register();
+    await fetch(`${registryUrl}/config/${subject()}`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+      body: '{"compatibility":"BACKWARD"}',
+    });
+    await write(`${aggregatetype}/OrderPlaced.avsc`, withField({ name: 'total', type: 'long' }));
+    const { code, stdout } = await register('--dry-run');
+    expect({ code, stdout }).toEqual({ code: 1, stdout: expect.stringMatching(/^refused .*OrderPlaced/m) });
+  });
+
   test('a file that equals an older version says which is the latest, and which the relay uses', async () => {
     const wider = withField({ name: 'note', type: 'string', default: '' });
     await register();
