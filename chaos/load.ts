@@ -24,6 +24,8 @@ export const itemType = 'test.ItemMoved';
 const writers = 3;
 const keysPerWriter = 6;
 const largeEvents = 260;
+/** Longer than Postgres is away in any fault. */
+const commitWithinMs = 120_000;
 const pauseMs = { shortest: 15, longest: 60 };
 
 export class Load {
@@ -72,13 +74,33 @@ export class Load {
   }
 
   /** Commits one transaction of its own, for faults. */
-  async commit(events: readonly OutboxEvent[]): Promise<void> {
-    const client = await connect(this.#url);
-    try {
-      await insert(client, events, randomUUID());
-      this.#oracle.committed(events);
-    } finally {
-      await client.end();
+  commit(events: readonly OutboxEvent[]): Promise<void> {
+    return this.commitWith(events, (client) => insert(client, events, randomUUID()));
+  }
+
+  /**
+   * The same with statements of the caller, which write these events. Another fault may take the connection at that moment:
+   * then the table tells whether it is committed, and if it is not, it is written again.
+   */
+  async commitWith(
+    events: readonly OutboxEvent[],
+    write: (client: pg.Client) => Promise<unknown>,
+  ): Promise<void> {
+    const endMs = performance.now() + commitWithinMs;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const client = await connect(this.#url);
+        try {
+          if (attempt === 1 || !(await areThere(client, events))) await write(client);
+          this.#oracle.committed(events);
+          return;
+        } finally {
+          await client.end().catch(() => {});
+        }
+      } catch (error) {
+        if (performance.now() >= endMs) throw error;
+        await delay(pauseMs.longest);
+      }
     }
   }
 
@@ -132,6 +154,12 @@ export class Load {
       this.event(`w${writer}-k${this.#random.integer(1, keysPerWriter)}`),
     );
   }
+}
+
+async function areThere(client: pg.Client, events: readonly OutboxEvent[]): Promise<boolean> {
+  const ids = events.map(({ id }) => id);
+  const { rowCount } = await client.query('select from outbox.event where id = any($1)', [ids]);
+  return rowCount === ids.length;
 }
 
 async function connect(url: string): Promise<pg.Client> {

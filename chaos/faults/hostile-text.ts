@@ -37,13 +37,15 @@ async function writeHostileText(arena: Arena): Promise<void> {
 }
 
 /** Inserts the payload as text: JSON.stringify and Postgres's JSON functions would refuse half of these. */
-async function insert({ pool, oracle }: Arena, event: OutboxEvent, text: string): Promise<void> {
+async function insert({ load }: Arena, event: OutboxEvent, text: string): Promise<void> {
   const { id, key, type, seq, isPoison } = event;
   const headers = { seq: String(seq), tx: randomUUID(), ...(isPoison ? { poison: 'yes' } : {}) };
-  await pool.query(
-    `insert into outbox.event (id, aggregatetype, aggregateid, type, payload, headers)
-     values ($1, 'item', $2, $3, $4, $5)`,
-    [id, key, type, text.replace('%key', key).replace('%seq', String(seq)), JSON.stringify(headers)],
+  const values = [id, key, type, text.replace('%key', key).replace('%seq', String(seq))];
+  await load.commitWith([event], (client) =>
+    client.query(
+      `insert into outbox.event (id, aggregatetype, aggregateid, type, payload, headers)
+       values ($1, 'item', $2, $3, $4, $5)`,
+      [...values, JSON.stringify(headers)],
+    ),
   );
-  oracle.committed([event]);
 }
