@@ -1,7 +1,14 @@
 /** What `outbox-relay find` found, for people. */
+import { groupBy } from '../model/builtins.ts';
 import { printable } from '../observe/printable.ts';
 import { cursorText } from '../operations/find-event/cursor.ts';
-import type { Found, FoundEvent, FoundRecord, FoundRow } from '../operations/find-event/found.ts';
+import {
+  areAllRead,
+  type Found,
+  type FoundEvent,
+  type FoundRecord,
+  type FoundRow,
+} from '../operations/find-event/found.ts';
 import { describeUnread } from '../operations/find-event/notes.ts';
 import { count, formatTable } from './format.ts';
 
@@ -13,29 +20,35 @@ export function describeFound(found: Found): string {
     );
   else if (found.hasMore) parts.push('There is more of it than is shown here: raise --limit.');
   if (found.events.length > 0 && found.unread.length > 0) parts.push(printable(describeUnread(found.unread)));
-  const missing = Object.entries(found.missing).flatMap(([part, fault]) =>
-    fault === null
-      ? []
-      : [
-          `! ${partNames[part as keyof Found['missing']]}: ${fault.code}: ${printable(fault.message)}\n  ${fault.hint}`,
-        ],
-  );
+  // One server that does not answer keeps several parts from being read.
+  const faults = groupBy(missingParts(found), ({ fault: { code, message } }) => `${code}: ${message}`);
+  const missing = [...faults].map(([reason, all]) => {
+    const names = all.map(({ part }) => partNames[part]).join(', ');
+    return `! Not read: ${names}: ${printable(reason)}\n  ${all[0]!.fault.hint}`;
+  });
   return [...parts, ...missing].join('\n\n');
 }
 
 const partNames = {
-  rows: 'The outbox table could not be read',
-  letters: 'The dead letters could not be read',
-  status: 'The status could not be read',
-  findings: 'What the audit found could not be read',
-  replays: 'The replays could not be read',
-  removals: 'What cleanup removed could not be read',
-  records: 'Kafka could not be read',
-  schemas: 'The registry could not be asked for versions',
+  rows: 'the outbox table',
+  letters: 'the dead letters',
+  status: 'the status of the relay',
+  findings: 'what the audit found',
+  replays: 'the replays',
+  removals: 'what cleanup removed',
+  records: 'Kafka',
+  schemas: 'the versions of schemas in the registry',
 } as const;
 
-const describeNothing = ({ notes }: Found) =>
-  ['Nothing was found.', ...notes.map((note) => `  ${printable(note)}`)].join('\n');
+type Part = keyof Found['missing'];
+
+const missingParts = ({ missing }: Found) =>
+  Object.entries(missing).flatMap(([part, fault]) => (fault === null ? [] : [{ part: part as Part, fault }]));
+
+function describeNothing(found: Found): string {
+  const first = areAllRead(found.missing) ? 'Nothing was found.' : 'Nothing was found in what could be read.';
+  return [first, ...found.notes.map((note) => `  ${printable(note)}`)].join('\n');
+}
 
 function describeEvent({ id, text, advice, reasons, rows, letters, records, story }: FoundEvent): string {
   const facts = [

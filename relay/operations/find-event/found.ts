@@ -259,3 +259,7 @@ export type FindStep = {
   readonly records?: number;
   readonly recordsMax?: number;
 };
+
+/** Whether all places were read in which an event may be. */
+export const areAllRead = ({ rows, letters, records }: Found['missing']): boolean =>
+  rows === null && letters === null && records === null;

@@ -1,6 +1,8 @@
 /** Find an event: where it is now, and its story. What is looked for stands in the address. */
+
 import { Fragment, useId, useRef, useState } from 'react';
 import { Link, useLocation, useSearchParams } from 'wouter';
+import { areAllRead } from '../../../../relay/operations/find-event/found.ts';
 import type { ShownFound } from '../../../server/api/find.ts';
 import { count, counted } from '../../data/format.ts';
 import { Button, Card, Empty, Failure, Waiting } from '../../parts/basics.tsx';
@@ -144,7 +146,9 @@ function Result({ query }: { query: FindQuery }) {
       <div role="status" className="row">
         <p>
           {events.length === 0
-            ? 'Nothing was found.'
+            ? areAllRead(found.missing)
+              ? 'Nothing was found.'
+              : 'Nothing was found in what could be read.'
             : next !== null
               ? `${counted(events.length, 'event')} on this page; more than ${count(events.length)} match.`
               : `${counted(events.length, 'event')}${query.after === '' ? '' : ' on the last page'}${hasMore ? ', and there is more of it than is shown' : ''}.`}
