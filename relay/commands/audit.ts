@@ -127,6 +127,10 @@ async function run(call: Call<AuditCommandOptions>): Promise<CommandResult> {
   if (!options.once) {
     const log = componentLogs(createLogger(config.log.level), config.log).audit;
     const everyMs = 60_000 * (options.everyMinutes ?? (config.audit.everyMinutes || 5));
+    log.info(
+      { everyMinutes: everyMs / 60_000 },
+      'audits until SIGTERM or Ctrl-C; --once audits one time and ends',
+    );
     // A window that is under way is verified again by the next run.
     const audit = (signal: AbortSignal) => auditContinuously({ ...common, signal, log, everyMs });
     await serve({ log, name: 'the audit' }, audit);
