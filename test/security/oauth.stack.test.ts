@@ -6,6 +6,8 @@ import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type RelayProcess, settingsEnv } from '../../harness/relay-process.ts';
+import { type ErrorCode, hints } from '../../relay/errors.ts';
+import { fixOf } from '../../relay/operations/check/finding.ts';
 import { type Kafka, startKafka } from '../../stack/kafka.ts';
 import { openRun, type Run } from '../../stack/run.ts';
 import { expectOnceInOrder } from '../relay/once-in-order.ts';
@@ -116,7 +118,7 @@ test('relays with both producers publish while tokens expire again and again, an
   }
 });
 
-type Case = readonly [what: string, code: string, words: RegExp, change: () => Record<string, string>];
+type Case = readonly [what: string, code: ErrorCode, words: RegExp, change: () => Record<string, string>];
 
 const wrong: readonly Case[] = [
   [
@@ -146,9 +148,13 @@ test.each(wrong)(
     const env = { ...world.env, ...settingsEnv(signIn('relay', change())), ...addresses() };
     await using run = startRelay(env);
     const [found, { error }] = await Promise.all([check(env), run.stopped]);
-    expect([error.code, error.message]).toEqual([code, expect.stringMatching(words)]);
+    expect([error.code, error.message, error.hint]).toEqual([
+      code,
+      expect.stringMatching(words),
+      hints[code],
+    ]);
     expect(found.filter(({ status }) => status === 'fail')).toEqual([
-      expect.objectContaining({ message: expect.stringMatching(words), fix: error.hint }),
+      expect.objectContaining({ message: expect.stringMatching(words), fix: fixOf({ code }) }),
     ]);
     const told = run.lines.filter((line) => line.includes('stopped itself;'));
     expect(told).toEqual([expect.stringMatching(code)]);
