@@ -6,6 +6,8 @@ import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { Router } from '../../encode/route.ts';
+import { readControl } from '../../ledger/control.ts';
+import { activePauses } from '../../model/control.ts';
 import { waits } from './waits.ts';
 
 export type ParkedName = { readonly topic: string; readonly key: string };
@@ -18,7 +20,8 @@ export async function setAsideTopics(
 ): Promise<ReadonlyMap<string, readonly string[]>> {
   if (keys.length === 0) return new Map();
   const { name: slot } = config.slot;
-  const paused = new Set((await query(pool, readSetAside, [slot])).map(({ topic }) => topic));
+  const pauses = activePauses(await readControl(pool, slot));
+  const setAside = new Set(pauses.filter(({ mode }) => mode === 'set-aside').map(({ topic }) => topic));
   const router = new Router(config);
   const names = [slot, keys.map(({ topic }) => topic), keys.map(({ key }) => key)];
   const found = new Map(keys.map((each) => [nameOf(each), new Set([each.topic])]));
@@ -26,18 +29,13 @@ export async function setAsideTopics(
     const routed = router.topic(aggregatetype, type);
     if (routed !== undefined) found.get(nameOf({ topic, key }))?.add(routed);
   }
-  return new Map([...found].map(([name, topics]) => [name, [...topics].filter((each) => paused.has(each))]));
+  return new Map(
+    [...found].map(([name, topics]) => [name, [...topics].filter((each) => setAside.has(each))]),
+  );
 }
 
 /** A topic's name has no NUL. */
 export const nameOf = ({ topic, key }: ParkedName): string => `${topic}\0${key}`;
-
-const readSetAside = statement<{ topic: string }>(
-  'operations.read_set_aside',
-  'reading what is paused',
-  `select topic from outbox.pause where slot = $1 and mode = 'set-aside' and resumed_at is null
-    and coalesce(ends_at > clock_timestamp(), true)`,
-);
 
 const readRouted = statement<ParkedName & { aggregatetype: string; type: string | null }>(
   'operations.read_routed',
