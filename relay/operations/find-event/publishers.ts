@@ -7,8 +7,8 @@ import type pg from 'pg';
 import { awaitProgress, findProducers } from '../../audit/await-progress.ts';
 import { Producers } from '../../audit/producers.ts';
 import { readSiblings } from '../../audit/siblings.ts';
+import { readSystemIdentifier } from '../../capture/server-identity.ts';
 import type { Config } from '../../config/config.ts';
-import { query, statement } from '../../connect/postgres/statement.ts';
 
 /** What a progress is compared with, to tell whose it is. */
 export type Identity = { readonly systemIdentifier: string; readonly siblings: ReadonlySet<string> };
@@ -21,15 +21,11 @@ const stallMs = 5_000;
 
 /** @throws RelayError POSTGRES_* */
 export async function readIdentity(client: pg.ClientBase, slot: string): Promise<Identity> {
-  const [row] = await query(client, readSystem);
-  return { systemIdentifier: row!.id, siblings: await readSiblings(client, slot) };
+  return {
+    systemIdentifier: await readSystemIdentifier(client),
+    siblings: await readSiblings(client, slot),
+  };
 }
-
-const readSystem = statement<{ id: string }>(
-  'operations.find_system',
-  'reading the system identifier',
-  'select system_identifier::text as id from pg_control_system()',
-);
 
 /** @throws RelayError KAFKA_*, PROGRESS_UNREADABLE */
 export async function readPublishers(
