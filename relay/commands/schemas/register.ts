@@ -106,7 +106,7 @@ async function run({ config, options, print }: Call<RegisterOptions>) {
   return { hasFindings: faults.length > 0 || registrations.some(({ status }) => status === 'refused') };
 }
 
-/** Asks again while the registry is away. What an earlier attempt registered is told as registered. */
+/** Asks again while the registry is away. A schema that an earlier attempt registered counts as registered, not as unchanged. */
 async function whenReachable(
   register: () => Promise<SchemasRegistered>,
   waitMs: number,

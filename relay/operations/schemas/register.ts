@@ -43,7 +43,7 @@ export type SchemasRegistered = {
   readonly warnings: readonly Advice[];
   /** Versions that the settings name and the registry lacks, also of subjects without a file. */
   readonly missing: readonly HeldVersion[];
-  /** Of the registry. What was registered before stays registered, so it is told with it. */
+  /** With which the registry ended the work. What it took before that is registered, and is in `registrations`. */
   readonly failure?: RelayError;
 };
 
@@ -83,7 +83,7 @@ export async function registerSchemas(config: Config, options: RegisterOptions):
     }
     if (failure !== undefined) throw failure;
     const missing = await missingVersions(client, config.schemas.versions, new Set(laterOf(outcomes)));
-    return { ...(await withLevels(config, withoutMissing(outcomes, missing), missing)), missing };
+    return { ...(await withLevels(config, history, withoutMissing(outcomes, missing), missing)), missing };
   } catch (error) {
     if (!(error instanceof RelayError)) throw error;
     const untried = files
@@ -111,6 +111,7 @@ const withoutMissing = (outcomes: readonly Outcome[], missing: readonly HeldVers
 /** A level that cannot be asked is a warning: what was registered stays registered. */
 async function withLevels(
   { registry, schemas }: Config,
+  history: SubjectHistory,
   outcomes: readonly Outcome[],
   missing: readonly HeldVersion[],
 ): Promise<Omit<SchemasRegistered, 'missing'>> {
@@ -123,7 +124,7 @@ async function withLevels(
   const subjects = outcomes.map(({ subject }) => subject);
   let levels: Levels;
   try {
-    levels = await readLevels(new SubjectHistory(registry), subjects);
+    levels = await readLevels(history, subjects);
   } catch (error) {
     if (!(error instanceof RelayError)) throw error;
     const advice = notAskedAdvice(error);
