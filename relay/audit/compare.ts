@@ -12,9 +12,9 @@
  * list to look at if none runs. In both cases a dead letter accounts for the event, unless the snapshot shows the dead
  * letter as resubmitted: the snapshot then has what was written in its place. If Kafka removed the beginning of the topic,
  * an event no younger than the rest may have been removed with it: *expired*. Only records of the outbox tell how old the
- * rest is: where other producers' alone are left, an event is *missing or removed*, and the audit proves nothing. From a compacted topic Kafka removes events
- * that a later one of their key follows: *superseded*. Events committed before the slot was first made were never to be
- * streamed: *before*, or *undated* where that is not known (`origin.ts`).
+ * rest is: where other producers' alone are left, an event is *missing or removed*, and the audit proves nothing. From a
+ * compacted topic Kafka removes events that a later one of their key follows: *superseded*. Events committed before the slot
+ * was first made were never to be streamed: *before*, or *undated* where that is not known (`origin.ts`).
  *
  * `strangers.ts` states what a record means whose event the snapshot does not have.
  *

@@ -111,7 +111,8 @@ export function readStatus(config: Config): Promise<Status> {
 const lookEveryMs = 500;
 
 /**
- * The status as soon as a relay streams and its state is known, otherwise that after `waitMs`. Postgres may start meanwhile, and the tables come.
+ * The status as soon as a relay streams and its state is known, otherwise that after `waitMs`. Postgres may start meanwhile,
+ * and the tables come.
  * @throws RelayError POSTGRES_*, OUTBOX_TABLE_INVALID
  */
 export async function statusOnceStreaming(config: Config, waitMs: number): Promise<Status> {
