@@ -306,6 +306,11 @@ describe('where Kafka removed the beginning of the topic', () => {
     const headless = () => ({ ...theirs(), producerId: 3n, id: undefined, position: undefined });
     const faulty = () => ({ ...theirs(), producerId: undefined, fault: 'it is damaged' });
 
+    const addRows = (audited: Comparer) => {
+      for (const [index, id] of ['old', 'kept', 'young'].entries())
+        audited.addEvent(event(id, rowMs + 10 * index));
+    };
+
     test.each([
       ['of another slot', theirs],
       ['without headers', headless],
@@ -314,12 +319,7 @@ describe('where Kafka removed the beginning of the topic', () => {
       const audited = comparer();
       audited.addTrimmed('t', 0);
       audited.addProducer(2n, 'elsewhere');
-      for (const [id, ms] of [
-        ['old', 0],
-        ['kept', 10],
-        ['young', 20],
-      ] as const)
-        audited.addEvent(event(id, rowMs + ms));
+      addRows(audited);
       audited.addRecord(strange());
       audited.addRecord(record('kept', { committedAtMs: rowMs + 12 }));
       expect(summary(audited.finish(true))).toEqual({ missing: 1, expired: 1, foreign: 1 });
@@ -329,12 +329,7 @@ describe('where Kafka removed the beginning of the topic', () => {
       const audited = comparer();
       for (const partition of [0, 1]) audited.addTrimmed('t', partition);
       audited.addProducer(2n, 'elsewhere');
-      for (const [id, ms] of [
-        ['old', 0],
-        ['kept', 10],
-        ['young', 20],
-      ] as const)
-        audited.addEvent(event(id, rowMs + ms));
+      addRows(audited);
       audited.addRecord(theirs({ partition: 1 }));
       audited.addRecord(record('kept', { committedAtMs: rowMs + 12 }));
       const { findings, unjudged } = audited.finish(true);

@@ -1,17 +1,8 @@
 import { expect, test } from 'vitest';
 import { describeFound } from '../../../relay/commands/describe-found.ts';
 import type { Found } from '../../../relay/operations/find-event/found.ts';
+import { allRead } from '../operations/find-event/all-read.ts';
 
-const none: Found['missing'] = {
-  rows: null,
-  letters: null,
-  status: null,
-  findings: null,
-  replays: null,
-  removals: null,
-  records: null,
-  schemas: null,
-};
 const nothing: Found = {
   at: '2026-01-02T03:04:05.678Z',
   events: [],
@@ -21,7 +12,7 @@ const nothing: Found = {
   looked: [],
   unread: [],
   absent: [],
-  missing: none,
+  missing: allRead,
   relay: null,
 };
 
@@ -29,7 +20,7 @@ test('nothing is said to be found only of what was read', () => {
   expect(describeFound(nothing)).toBe('Nothing was found.\n  no row has the id 7');
   const denied = { code: 'POSTGRES_AUTH_FAILED', message: 'wrong password', hint: 'Correct it.' };
   const away = { code: 'KAFKA_UNAVAILABLE', message: 'no broker answered', hint: 'Check the network.' };
-  const missing = { ...none, rows: denied, letters: denied, records: away };
+  const missing = { ...allRead, rows: denied, letters: denied, records: away };
   expect(describeFound({ ...nothing, missing })).toBe(
     [
       'Nothing was found in what could be read.\n  no row has the id 7',

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { PayloadView } from '../../../../console/server/access/visitor.ts';
 import { foundShown } from '../../../../console/server/api/find.ts';
 import type { Found } from '../../../../relay/operations/find-event/found.ts';
+import { allRead } from '../../../relay/operations/find-event/all-read.ts';
 
 const row = {
   id: 'a',
@@ -41,16 +42,7 @@ const found: Found = {
   looked: [],
   unread: [{ topic: 'u', partition: null }],
   absent: [],
-  missing: {
-    rows: null,
-    letters: null,
-    status: null,
-    findings: null,
-    replays: null,
-    removals: null,
-    records: null,
-    schemas: null,
-  },
+  missing: allRead,
   relay: null,
 };
 const shownTo = (view: PayloadView) => foundShown(view, found);
