@@ -1,6 +1,6 @@
 /** When a record without a row may be judged, on a server where commits can wait for a standby. */
 import pg from 'pg';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { haveEnded, lookAgain, readNow } from '../../../relay/audit/running.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
 import { configOf } from '../settings.ts';
@@ -73,26 +73,34 @@ test('an event whose commit waits for a standby is not taken for absent, until i
     await admin.query(`alter system set synchronous_standby_names = '${names}'`);
     await admin.query('select pg_reload_conf()');
   };
+  // A commit that waits would keep the server from stopping.
+  onTestFinished(() => standbys(''));
   await standbys('absent');
-  await vi.waitFor(async () => {
-    const { rows } = await writer.query('show synchronous_standby_names');
-    expect(rows).toEqual([{ synchronous_standby_names: 'absent' }]);
-  });
-  const committing = writer.query(`insert into public.outbox values ('late')`);
+  // Sessions read the new setting before the checkpointer, which makes commits wait: the first ones may pass.
+  const commits: Promise<unknown>[] = [];
+  let [late, committing] = ['', false];
   const waits = `select from pg_stat_activity where wait_event = 'SyncRep'`;
-  await expect.poll(async () => (await admin.query(waits)).rowCount, { timeout: 30_000 }).toBe(1);
+  const waiting = async () => {
+    if (!committing) {
+      [late, committing] = [`late-${commits.length}`, true];
+      const commit = writer.query(`insert into public.outbox values ('${late}')`);
+      commits.push(commit.finally(() => (committing = false)));
+    }
+    return (await admin.query(waits)).rowCount;
+  };
+  await expect.poll(waiting, { timeout: 30_000 }).toBe(1);
 
   const { snapshot: running } = await readNow(reader);
-  const left = new Set(['late', 'never']);
+  const left = new Set([late, 'never']);
   const look = (waitMs: number, onWait?: () => void) =>
     lookAgain(
       { client: reader, config, running, waitMs, ...(onWait && { onWait }) },
       () => left,
       (id) => left.delete(id),
     );
-  expect([await look(0), [...left]]).toEqual([false, ['late', 'never']]);
+  expect([await look(0), [...left]]).toEqual([false, [late, 'never']]);
   expect([await look(60_000, () => void standbys('')), [...left]]).toEqual([true, ['never']]);
-  await committing;
+  await Promise.all(commits);
   // Once it shows, nobody waits.
   const onWait = vi.fn();
   expect([await look(60_000, onWait), onWait.mock.calls]).toEqual([true, []]);
