@@ -216,23 +216,32 @@ export const otherRows: readonly Row[] = [
         title: 'Findings',
         about: 'Since the audit started. Anything but 0 is a lost, doubled, leaked, swapped or broken event.',
         unit: 'short',
-        width: 8,
+        width: 6,
         queries: [now('audit_findings', '{{kind}}', 'kind')],
       },
       {
         title: 'Verified up to',
-        about: 'Age of the last event that was compared with Kafka.',
+        about: 'Up to how long ago everything was compared with Kafka.',
         unit: 's',
-        width: 8,
+        width: 6,
         queries: [
           { expr: `time() - max by (slot) (${of('audit_verified_timestamp_seconds')})`, legend: '{{slot}}' },
         ],
       },
       {
-        title: 'Not judged',
-        about: 'Rows and records that the audit could not judge. docs/guides/audit.md explains the kinds.',
+        title: 'Compared',
+        about:
+          'Events whose record or dead letter the audit has found since it started. While it is 0, the panels beside it say nothing.',
         unit: 'short',
-        width: 8,
+        width: 6,
+        queries: [now('audit_compared_events')],
+      },
+      {
+        title: 'Not judged',
+        about:
+          'Rows and records that the audit could not judge. docs/guides/audit.md explains the kinds. missingOrRemoved may be a lost event.',
+        unit: 'short',
+        width: 6,
         queries: because('everything could be judged', [now('audit_unjudged', '{{kind}}', 'kind')]),
       },
     ],

@@ -60,7 +60,7 @@ export type AuditStage = {
 };
 
 export type AuditReport = Comparison & {
-  /** No findings, no event that may be missing, and no record that may be leaked. */
+  /** No findings, no event that may be missing, no record that may be leaked, and not blind to all events. */
   readonly ok: boolean;
   /** Of the table, with the position that the progress had to reach. */
   readonly snapshot: { readonly lsn: string; readonly time: string };
@@ -187,7 +187,8 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
       Object.values(comparison.findings).every(({ count }) => count === 0) &&
       comparison.unjudged.missingOrRemoved.count === 0 &&
       comparison.unjudged.leakedOrRemoved.count === 0 &&
-      comparison.unjudged.leakedOrNotShown.count === 0,
+      comparison.unjudged.leakedOrNotShown.count === 0 &&
+      !hasComparedNothing(comparison),
     snapshot: { lsn: formatLsn(snapshot.lsn), time: new Date(snapshot.atMs).toISOString() },
     progress:
       progress === null
@@ -206,6 +207,18 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
     knowsCompacted: compacted !== undefined,
     ...comparison,
   };
+}
+
+/**
+ * There were events to be published, and neither a record nor a dead letter of any was found: nothing is known to be right.
+ * Those from before the first start, and those that a relay has yet to publish, are none.
+ */
+function hasComparedNothing({
+  events,
+  matched,
+  unjudged,
+}: Pick<Comparison, 'events' | 'matched' | 'unjudged'>): boolean {
+  return matched === 0 && events > unjudged.before.count + unjudged.notYetPublished.count;
 }
 
 async function addEvents(

@@ -12,7 +12,7 @@
  * list to look at if none runs. In both cases a dead letter accounts for the event, unless the snapshot shows the dead
  * letter as resubmitted: the snapshot then has what was written in its place. If Kafka removed the beginning of the topic,
  * an event no younger than the rest may have been removed with it: *expired*. Only records of the outbox tell how old the
- * rest is: where other producers' alone are left, an event is *missing or removed*, and the audit proves nothing. From a
+ * rest is: where none is left, an event is *missing or removed* unless its age explains it, and the audit proves nothing. From a
  * compacted topic Kafka removes events that a later one of their key follows: *superseded*. Events committed before the slot
  * was first made were never to be streamed: *before*, or *undated* where that is not known (`origin.ts`).
  *
@@ -75,6 +75,8 @@ export type Comparison = {
   readonly events: number;
   readonly records: number;
   readonly deadLetters: number;
+  /** Events of the table whose record or dead letter was found. */
+  readonly matched: number;
   /** Records that were compared with their rows. */
   readonly compared: number;
   /** Of these, records that are right and were written under other settings of `records`: another form, other headers. */
@@ -333,6 +335,7 @@ export class Comparer {
       unknown: list<string>(),
     };
     const deadLetterPublished = list<string>();
+    let matched = 0;
     const coveredFromMs = this.#strangers.coveredFromMs();
     this.#kept.noteEmptied();
     this.#producers.judge(this.#undecodable, this.#foreign, this.#foreignPlaces);
@@ -340,6 +343,7 @@ export class Comparer {
       if (isOpenDeadLetter(index, slot) && isInKafka(index, slot)) this.#list(deadLetterPublished, id);
       if (isRepeated(index, slot)) this.#list(repeatedId, id);
       if (isAbsent(index, slot)) this.#list(absent[this.#absence(slot, isCovered)], id);
+      else if (index.rows(slot) > 0) matched += 1;
       const strangeness = this.#strangers.kindOf(slot, coveredFromMs, isFinal);
       if (strangeness !== undefined) this.#list(strange[strangeness], id);
     }
@@ -347,6 +351,7 @@ export class Comparer {
       events: this.#events,
       records: this.#records,
       deadLetters: this.#deadLetters,
+      matched,
       compared: this.#compared,
       otherSettings: this.#otherSettings,
       replayed: this.#replayed,

@@ -60,7 +60,7 @@ export type DebeziumOptions = {
 };
 
 export type DebeziumReport = {
-  /** No findings, the snapshot was confirmed, and no record may be leaked. */
+  /** No findings, the snapshot was confirmed, no record may be leaked, and not blind to all events. */
   readonly ok: boolean;
   readonly snapshot: { readonly lsn: string; readonly time: string };
   /** What the slot had confirmed when the topics were read. */
@@ -68,6 +68,8 @@ export type DebeziumReport = {
   readonly isCovered: boolean;
   readonly topics: readonly string[];
   readonly events: number;
+  /** Of these, the ones whose record was found. */
+  readonly matched: number;
   readonly records: number;
   readonly findings: Readonly<Record<string, number>>;
   readonly unjudged: Readonly<Record<string, number>>;
@@ -163,18 +165,20 @@ class DebeziumAudit {
       for (const { id, topic, createdAtMs } of rows) this.#judgeRow(id, topic, createdAtMs, isCovered);
     await this.#judgeRecords(running);
     await assertRowsShownNow(config, [config.outbox.table]);
-    const { counts, unjudged, items, events, records, foreign } = this.#found;
+    const { counts, unjudged, items, events, matched, records, foreign } = this.#found;
     return {
       ok:
         isCovered &&
         Object.values(counts).every((count) => count === 0) &&
         unjudged.missingOrRemoved === undefined &&
-        unjudged.leakedOrNotShown === undefined,
+        unjudged.leakedOrNotShown === undefined &&
+        (events === 0 || matched > 0),
       snapshot: { lsn: formatLsn(this.#snapshot.lsn), time: new Date(this.#snapshot.atMs).toISOString() },
       confirmedLsn: formatLsn(confirmedLsn),
       isCovered,
       topics,
       events,
+      matched,
       records,
       findings: counts,
       unjudged,
@@ -240,6 +244,7 @@ class DebeziumAudit {
   }
 
   #noteMatch(record: OpenRecord): void {
+    this.#found.matched += 1;
     this.#covered.noteMatch(record.committedAtMs);
     if (record.producerId !== undefined) this.#connectors.add(record.producerId);
     this.#judgeValue(record);

@@ -36,8 +36,8 @@ export type Findings = {
 export type Unjudged = {
   readonly notYetPublished: Listed<string>;
   /**
-   * Only in the table, of a topic that has lost a beginning of which its remaining records, all of other producers, do not
-   * tell. They keep the audit from success.
+   * Only in the table, of a topic that has lost a beginning of which no remaining record of the outbox tells. They keep the
+   * audit from success.
    */
   readonly missingOrRemoved: Listed<string>;
   readonly newer: Listed<string>;

@@ -5,10 +5,12 @@ import { componentLogs } from '../observe/component-logs.ts';
 import { createLogger } from '../observe/log.ts';
 import {
   type AskedStart,
+  type AuditRow,
   auditContinuously,
   auditOfDebezium,
   auditOnce,
   auditReport,
+  hasComparedNothing,
   hasFindings,
   unproven,
 } from '../operations/audit.ts';
@@ -60,8 +62,8 @@ Set slot.name to the slot of the connector, outbox.table and outbox.columns, top
 matched with rows by the header id; values may be JSON or Avro. It waits until the slot has confirmed the snapshot. It
 cannot check the order of a key, since the records have no position.
 
-Exit codes: 0 no findings, or --once --start now has begun · 1 findings; --once verified nothing or was interrupted; nothing is
-verified yet that --report could show · 64 invalid arguments or configuration · 69 a server is unreachable · 77 access
+Exit codes: 0 no findings, or --once --start now has begun · 1 findings; none of the events could be compared; --once verified
+nothing or was interrupted; nothing is verified yet that --report could show · 64 invalid arguments or configuration · 69 a server is unreachable · 77 access
 denied · 78 the audit stopped itself; the message says what to do
 
 Examples:
@@ -162,7 +164,7 @@ async function run(call: Call<AuditCommandOptions>): Promise<CommandResult> {
   // To begin now is all that was asked for: what is to be verified is committed later.
   const isVerified = !isInterrupted && row.heldBack === null && row.verifiedAt !== null;
   const isDone = isVerified || (start?.from === 'now' && hasStarted);
-  return { ...result, hasFindings: hasFindings(row) || unproven(row) > 0 || !isDone };
+  return { ...result, hasFindings: isFailure(row) || !isDone };
 }
 
 function startOf({ start, by, reason }: AuditCommandOptions): AskedStart | undefined {
@@ -176,6 +178,10 @@ async function describe(config: Config): Promise<CommandResult> {
   return {
     data: report,
     text: describeStanding(report).join('\n'),
-    hasFindings: hasFindings(audit) || unproven(audit) > 0 || audit.verifiedAt === null,
+    hasFindings: isFailure(audit) || audit.verifiedAt === null,
   };
 }
+
+/** What it found is wrong, or it could not see whether anything is. */
+const isFailure = (audit: AuditRow): boolean =>
+  hasFindings(audit) || unproven(audit) > 0 || hasComparedNothing(audit);

@@ -45,13 +45,14 @@ const unjudgedNames: Readonly<Record<keyof Unjudged, string>> = {
 
 /** Behind a number of events without a record. */
 export const missingOrRemoved =
-  'either missing or removed by Kafka: of a partition without its beginning only records of other producers are left, and they do not tell when it lost it';
+  'either missing or removed by Kafka: a partition has lost its beginning, and no record of this outbox is left in it that tells when';
 
 export function describeReport(report: AuditReport): string[] {
   const { snapshot, progress, topics } = report;
   return [
     line('events in the table', report.events, `at ${snapshot.lsn}, ${snapshot.time}`),
     line('records in Kafka', report.records, `in ${counted(topics.length, 'topic')}`),
+    line('events found', report.matched, 'in a topic, or as a dead letter'),
     line(
       'compared with their rows',
       report.compared,
@@ -136,6 +137,8 @@ function verdict(report: AuditReport): string {
       return `NOT PROVEN: ${counted(unjudged.missingOrRemoved.count, 'event')} without a record, ${missingOrRemoved}`;
     if (found.length === 0 && unjudged.leakedOrNotShown.count > 0)
       return `NOT PROVEN: ${counted(unjudged.leakedOrNotShown.count, 'record')} without a row, either leaked or of transactions that have not ended, as while a commit waits for a synchronous standby. Wait longer with --wait-seconds`;
+    if (found.length === 0 && unjudged.leakedOrRemoved.count === 0)
+      return `NOT PROVEN: nothing could be compared. None of ${counted(report.events, 'event')} has a record or a dead letter; the lines "not judged" say why`;
     if (found.length === 0)
       return `NOT PROVEN: ${counted(unjudged.leakedOrRemoved.count, 'record')} without a row, either leaked or of rows that cleanup removed: it removed rows up to ${report.removedAt}`;
     return `FAILED: ${found.map((kind) => `${count(findings[kind].count)} ${findingNames[kind]}`).join(', ')}`;
@@ -150,6 +153,8 @@ function verdict(report: AuditReport): string {
       : unjudged.before.count > 0
         ? since
         : 'in the snapshot';
+  if (waiting === 0 && report.matched === 0)
+    return `nothing verified: all ${counted(report.events, 'event')} are from before the relay first started${removedNote(report)}${apart}`;
   if (waiting === 0)
     return `ok: every event ${which} is published exactly once or is a dead letter${removedNote(report)}${apart}`;
   return `ok so far: ${counted(waiting, 'event')} not yet published, which is normal while a relay catches up${apart}`;

@@ -43,6 +43,7 @@ export function describeStanding({ at, slot, audit, latest }: StandingReport): s
       ? []
       : [row('begins at', audit.beginsAt.toISOString(), 'rows from before are left out')]),
     row('events', count(audit.events)),
+    row('compared', count(audit.matched), 'their record or dead letter was found'),
     row('records', count(audit.records), `in ${counted(audit.windows, 'window')}`),
     '',
     ...Object.entries(openFindings(audit)).map(([kind, found]) =>
@@ -60,12 +61,13 @@ export function describeStanding({ at, slot, audit, latest }: StandingReport): s
 }
 
 export function describeDebezium(report: DebeziumReport): string[] {
-  const { ok, snapshot, confirmedLsn, isCovered, topics, events, records, findings, unjudged, first } =
-    report;
+  const { ok, snapshot, confirmedLsn, isCovered, topics, events, matched, records, findings } = report;
+  const { unjudged, first } = report;
   const found = Object.entries(findings).filter(([kind]) => kind !== 'out_of_order');
   return [
     row('events in the table', count(events), `at ${snapshot.lsn}, ${snapshot.time}`),
     row('records in Kafka', count(records), `in ${counted(topics.length, 'topic')}`),
+    row('compared', count(matched), 'events whose record was found'),
     row(
       'confirmed by the slot',
       confirmedLsn,
@@ -84,7 +86,9 @@ export function describeDebezium(report: DebeziumReport): string[] {
     }),
     '',
     ok
-      ? 'ok: every event is published exactly once'
+      ? events === 0
+        ? 'nothing verified: the table holds no events'
+        : `ok: every event${(unjudged.expired ?? 0) > 0 ? ' that the topics may still have' : ''} is published exactly once`
       : found.some(([, number]) => number > 0)
         ? `FAILED: ${found
             .filter(([, number]) => number > 0)
@@ -92,9 +96,11 @@ export function describeDebezium(report: DebeziumReport): string[] {
             .join(', ')}`
         : unjudged.missingOrRemoved !== undefined
           ? `NOT PROVEN: ${counted(unjudged.missingOrRemoved, 'event')} without a record, ${missingOrRemoved}`
-          : isCovered
-            ? 'not complete: records without a row are leaked, or of transactions that have not ended, as while a commit waits for a synchronous standby; wait longer with --wait-seconds'
-            : 'not complete: the slot has not confirmed the snapshot; wait longer with --wait-seconds',
+          : isCovered && matched === 0 && events > 0
+            ? `NOT PROVEN: nothing could be compared. None of ${counted(events, 'event')} has a record`
+            : isCovered
+              ? 'not complete: records without a row are leaked, or of transactions that have not ended, as while a commit waits for a synchronous standby; wait longer with --wait-seconds'
+              : 'not complete: the slot has not confirmed the snapshot; wait longer with --wait-seconds',
   ];
 }
 
@@ -148,13 +154,38 @@ function verdict(audit: AuditRow): string {
       ? 'nothing verified so far'
       : unproven(audit) > 0
         ? `NOT PROVEN up to ${verifiedAt.toISOString()}: ${counted(unproven(audit), 'event')} without a record, ${missingOrRemoved}`
-        : `ok up to ${verifiedAt.toISOString()}`;
+        : audit.matched === 0
+          ? nothingCompared(audit, verifiedAt)
+          : `ok up to ${verifiedAt.toISOString()}`;
   if (lastError !== null) return `${known}; the last run failed: ${printable(lastError)}`;
   if (heldBack !== null) return `${known}; the last run was held back: ${printable(heldBack)}`;
-  if (unproven(audit) > 0) return known;
+  if (verifiedAt !== null && (unproven(audit) > 0 || audit.matched === 0)) return known;
   return verifiedAt === null
     ? `${known}${begun}`
-    : `${known}: every event is published exactly once or is a dead letter`;
+    : `${known}: every event${whichOf(audit)} is published exactly once or is a dead letter`;
+}
+
+function nothingCompared({ events, beginsAt }: AuditRow, verifiedAt: Date): string {
+  const since = beginsAt === null ? '' : ` since the audit began at ${beginsAt.toISOString()}`;
+  const why =
+    events === 0
+      ? `no event was committed${since}`
+      : `none of ${counted(events, 'event')} has a record or a dead letter that would prove it; the lines "not judged" say why`;
+  return `nothing compared yet up to ${verifiedAt.toISOString()}: ${why}`;
+}
+
+/** Rows that had no record, and may have lacked one for a reason. */
+const notJudged = ['expired', 'compacted', 'undated'] as const;
+
+function whichOf({ unjudged, beginsAt }: AuditRow): string {
+  const open = notJudged.some((kind) => (unjudged[kind] ?? 0) > 0);
+  const since =
+    beginsAt !== null
+      ? ` committed since ${beginsAt.toISOString()}`
+      : (unjudged.before ?? 0) > 0
+        ? ' since the relay first started'
+        : '';
+  return `${since}${open ? ' that could be judged' : ''}`;
 }
 
 function row(name: string, value: string, note?: string): string {

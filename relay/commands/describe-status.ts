@@ -210,13 +210,17 @@ function describeRemoval(removal: CleanupFacts['lastRemoval']): string {
 
 function describeAudit({ audit, at }: Status): string {
   if (audit === null) return 'never ran';
-  const { findings, verifiedAt, lastRunAt, heldBack } = audit;
+  const { findings, events, compared, missingOrRemoved, verifiedAt, lastRunAt, heldBack } = audit;
   if (verifiedAt === null)
     return `nothing verified yet${heldBack === null ? '' : `: ${printable(heldBack)}`}`;
   const found = Object.entries(findings).filter(([, n]) => n > 0);
   const what =
     found.length === 0
-      ? 'nothing found'
+      ? missingOrRemoved > 0
+        ? `not proven: ${counted(missingOrRemoved, 'event')} missing, or removed by Kafka,`
+        : compared === 0
+          ? `nothing compared yet: ${events === 0 ? 'no event was committed' : 'no event could be judged'}`
+          : 'nothing found'
       : found.map(([kind, n]) => `${count(n)} ${kind.replaceAll('_', ' ')}`).join(', ');
   const ran = lastRunAt === null ? '' : `; last run ${describeSeconds(ageOf(lastRunAt, at))} ago`;
   return `${what} up to ${brief(verifiedAt)}${ran}`;

@@ -8,6 +8,7 @@ export type AuditFacts = {
   readonly leaked: number;
   readonly outOfOrder: number;
   readonly undecodable: number;
+  readonly matched: number;
   readonly unjudged: Readonly<Record<string, number>>;
   readonly verifiedAt: Date | null;
   readonly lastRunAt: Date | null;
@@ -32,11 +33,16 @@ export const hasFindings = (facts: AuditFacts): boolean =>
 export const unproven = ({ unjudged }: Pick<AuditFacts, 'unjudged'>): number =>
   unjudged.missingOrRemoved ?? 0;
 
+/** It has read events, and found the record or the dead letter of none. Where it has read none, there was nothing to see. */
+export const hasComparedNothing = ({ events, matched }: { events: number; matched: number }): boolean =>
+  events > 0 && matched === 0;
+
 /** Zero findings are a fact only as of a time: before the first window is verified, there are none to report. */
 export function setAuditMetrics({ gauge }: Metrics, facts: AuditFacts): void {
-  const { verifiedAt, lastRunAt, heldBack, unjudged } = facts;
+  const { verifiedAt, lastRunAt, heldBack, unjudged, matched } = facts;
   if (verifiedAt !== null) {
     gauge.audit_verified_timestamp_seconds.set(verifiedAt.getTime() / 1_000);
+    gauge.audit_compared_events.set(matched);
     for (const [kind, count] of Object.entries(openFindings(facts)))
       gauge.audit_findings.set({ kind }, count);
     // An audit that started again may have none of a kind that it had before.

@@ -280,6 +280,10 @@ const gauges = {
     labels: ['kind'],
     known: 'audit',
   },
+  audit_compared_events: {
+    help: 'Events whose record or dead letter the audit has found since it started. While it is 0, nothing is compared, and no other value of the audit says anything of an event.',
+    known: 'audit',
+  },
   audit_verified_timestamp_seconds: {
     help: 'Everything that was committed before this time has been compared with Kafka, in seconds since 1970 by the clock of Postgres.',
     known: 'audit',

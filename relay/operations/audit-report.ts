@@ -7,7 +7,7 @@ import { type AuditReport, readAuditReport } from '../audit/standing/report.ts';
 import type { AuditRow } from '../audit/standing/store.ts';
 import type { Config } from '../config/config.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
-import { hasFindings, openFindings, unproven } from '../observe/audit-metrics.ts';
+import { hasComparedNothing, hasFindings, openFindings, unproven } from '../observe/audit-metrics.ts';
 import { withPool } from './with-pool.ts';
 
 export type StandingReport = AuditReport;
@@ -24,11 +24,13 @@ export function auditReport(config: Config): Promise<StandingReport | undefined>
 
 /** One line a run. */
 export function logRun(log: Logger, row: AuditRow): void {
-  const { events, records, windows, verifiedAt, heldBack, lastRunMs } = row;
-  const facts = { ...openFindings(row), verifiedAt, windows, events, records, lastRunMs };
+  const { events, matched, records, windows, verifiedAt, heldBack, lastRunMs } = row;
+  const facts = { ...openFindings(row), verifiedAt, windows, events, compared: matched, records, lastRunMs };
   if (heldBack !== null) log.warn({ ...facts, heldBack }, 'audit held back');
   else if (hasFindings(row)) log.error(facts, 'audit has findings');
   else if (unproven(row) > 0)
     log.warn({ ...facts, missingOrRemoved: unproven(row) }, 'audited, and not all of it is proven');
+  else if (hasComparedNothing(row)) log.warn(facts, 'audited, and no event could be compared');
+  else if (matched === 0) log.info(facts, 'audited; there was no event to compare');
   else log.info(facts, 'audited');
 }

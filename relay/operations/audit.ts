@@ -16,7 +16,7 @@ export type { StoredFinding } from '../audit/standing/report.ts';
 export type { AskedStart } from '../audit/standing/standing.ts';
 export { forgotAt } from '../audit/standing/start.ts';
 export type { AuditRow } from '../audit/standing/store.ts';
-export { hasFindings, openFindings, unproven } from '../observe/audit-metrics.ts';
+export { hasComparedNothing, hasFindings, openFindings, unproven } from '../observe/audit-metrics.ts';
 export { auditReport, type StandingReport } from './audit-report.ts';
 
 /** How long the progress may take to reach a snapshot. */

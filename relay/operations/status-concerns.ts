@@ -244,6 +244,20 @@ function auditConcerns({ audit }: StatusFacts): Found[] {
             command: 'outbox-relay audit --report',
           },
         ];
+  if (audit.missingOrRemoved > 0)
+    concernsFound.push({
+      name: 'audit',
+      text: `The audit found no record of ${audit.missingOrRemoved} ${audit.missingOrRemoved === 1 ? 'event' : 'events'}, and cannot tell whether Kafka removed it or it is lost.`,
+      advice: 'Find out which, before Postgres has no row of it either.',
+      command: 'outbox-relay audit --report',
+    });
+  if (audit.verifiedAt !== null && audit.events > 0 && audit.compared === 0)
+    concernsFound.push({
+      name: 'audit',
+      text: 'The audit could compare none of the events that it read, so it says nothing of them.',
+      advice: 'Look at what it could not judge, and why.',
+      command: 'outbox-relay audit --report',
+    });
   if (audit.heldBack !== null)
     concernsFound.push({
       name: 'audit',

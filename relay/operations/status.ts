@@ -95,6 +95,11 @@ export type StatusFacts = {
 export type AuditStatus = {
   /** By kind; of missing events those that are still missing. */
   readonly findings: Readonly<Record<string, number>>;
+  /** Events that it has read, and those whose record or dead letter it has found. */
+  readonly events: number;
+  readonly compared: number;
+  /** Events that are missing, or that Kafka removed: nothing tells. */
+  readonly missingOrRemoved: number;
   /** Everything before was compared; null before the first window is done. */
   readonly verifiedAt: string | null;
   readonly lastRunAt: string | null;
@@ -201,6 +206,9 @@ async function readAudit(pool: pg.Pool, slot: string): Promise<AuditStatus | nul
     pool,
     statement<{
       findings: Record<string, number>;
+      events: number;
+      compared: number;
+      perhaps: number;
       verified: Date | null;
       ran: Date | null;
       held: string | null;
@@ -209,14 +217,19 @@ async function readAudit(pool: pg.Pool, slot: string): Promise<AuditStatus | nul
       'reading what the audit knows',
       `select json_build_object('missing', missing_open, 'duplicate', duplicate, 'leaked', leaked,
                                 'out_of_order', out_of_order, 'undecodable', undecodable) as findings,
+              events::float8, (case when matched_of = started_at then matched else 0 end)::float8 as compared,
+              coalesce((unjudged->>'missingOrRemoved')::float8, 0) as perhaps,
               verified_at as verified, last_run_at as ran, held_back as held from outbox.audit where slot = $1`,
     ),
     [slot],
   );
   if (row === undefined) return null;
-  const { findings, verified, ran, held } = row;
+  const { findings, events, compared, perhaps, verified, ran, held } = row;
   return {
     findings,
+    events,
+    compared,
+    missingOrRemoved: perhaps,
     verifiedAt: verified?.toISOString() ?? null,
     lastRunAt: ran?.toISOString() ?? null,
     heldBack: held,

@@ -255,7 +255,11 @@ describe('a partition stays', () => {
               pg_snapshot_xmin(pg_current_snapshot()), 1 from outbox.progress`,
     );
     expect(await drop({ requiresVerified: true })).toBe('unverified');
-    await owner.query(`update outbox.audit set missing_open = 0, outbox_table = 'shop.outbox'`);
+    await owner.query(
+      `update outbox.audit set missing_open = 0, unjudged = '{"missingOrRemoved": 1, "expired": 2}'`,
+    );
+    expect(await drop({ requiresVerified: true })).toBe('unverified');
+    await owner.query(`update outbox.audit set unjudged = '{"expired": 3}', outbox_table = 'shop.outbox'`);
     expect(await drop({ requiresVerified: true })).toBe('unverified');
     await owner.query(
       `update outbox.audit set outbox_table = 'outbox.event', begins_at = '2020-01-01T13:00:00Z'`,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { loadAudit } from '../../relay/audit/standing/store.ts';
 import { readPublication } from '../../relay/capture/publication.ts';
 import { purgeClosed } from '../../relay/ledger/purge.ts';
 import { migrate } from '../../relay/operations/migrate/migrate.ts';
@@ -165,4 +166,28 @@ test('what was applied with the comments of an earlier release is the same migra
   } finally {
     await rm(directory, { recursive: true });
   }
+});
+
+test('an audit of before has compared at least what it read and could judge, and one that an earlier release begins nothing', async () => {
+  await using database = await createDatabase();
+  const { pool } = database;
+  await migrate({ databaseUrl: database.url, to: 23 });
+  await pool.query(`
+    insert into outbox.audit (slot, system_identifier, database_oid, outbox_table, started_at, started_because, begins_at, events,
+                              missing_open, unjudged) values
+      ('first', '1', 1, 'outbox.event', now(), 'x', null, 9, 1, '{"expired": 2, "foreign": 7, "withoutId": 1}'),
+      ('now', '1', 1, 'outbox.event', now(), 'x', now(), 1, 0, '{"before": 2}')`);
+  await migrate({ databaseUrl: database.url });
+  const compared = async () =>
+    Object.fromEntries(
+      await Promise.all(
+        ['first', 'now'].map(async (slot) => [slot, (await loadAudit(pool, slot))!.row.matched] as const),
+      ),
+    );
+  expect(await compared()).toEqual({ first: 5, now: 0 });
+  // As the release of before does: it knows no other column.
+  await pool.query(
+    `update outbox.audit set started_at = now() + interval '1 s', events = 0, unjudged = '{}'`,
+  );
+  expect(await compared()).toEqual({ first: 0, now: 0 });
 });

@@ -78,10 +78,14 @@ export class RecordJudge {
     await findEvents(means.client, means.config, ids, (id) => there.add(id));
     const strangers: OpenRecord[] = [];
     for (const record of some) {
-      if (missing.delete(record.id)) found.resolved.push(record.id);
-      else if (explained.has(record)) found.skip('released');
-      else if (there.has(record.id) && open.unlisted > found.resolvedUnlisted) found.resolvedUnlisted += 1;
-      else if (there.has(record.id)) this.#repeated.push(record);
+      if (missing.delete(record.id)) {
+        found.resolved.push(record.id);
+        found.matched += 1;
+      } else if (explained.has(record)) found.skip('released');
+      else if (there.has(record.id) && open.unlisted > found.resolvedUnlisted) {
+        found.resolvedUnlisted += 1;
+        found.matched += 1;
+      } else if (there.has(record.id)) this.#repeated.push(record);
       else if (finals.has(record.window)) strangers.push(record);
       else continue;
       matching.remove(record);
@@ -98,6 +102,7 @@ export class RecordJudge {
       const earlier = earlierOf(record);
       if (earlier === 'there') found.add(findingOf('duplicate', record));
       else found.skip(earlier === 'absent' ? 'publishedSince' : 'unknown');
+      if (earlier === 'absent') found.matched += 1;
     }
   }
 

@@ -54,7 +54,10 @@ export class RowJudge {
   async judge(rows: readonly OpenRow[]): Promise<void> {
     const accounted = await this.#letters.account(rows.map(({ id }) => id));
     for (const [index, row] of rows.entries()) {
-      if (accounted[index]) continue;
+      if (accounted[index]) {
+        if (row.isRelease !== true) this.#scope.found.matched += 1;
+        continue;
+      }
       if (this.#scope.before === undefined) await this.#note(row, this.#kept);
       else this.#absent.set(row.id, row);
     }

@@ -81,13 +81,17 @@ const record = statement(
   'writing into the audit trail',
   `select outbox.record_action($1::text, 'audit-start', $2, $3, $4, jsonb_strip_nulls(jsonb_build_object('forgets', (
       select jsonb_build_object('missing', case when $2 = 'here' then 0 else missing_open end, 'duplicate', duplicate,
-          'leaked', leaked, 'out_of_order', out_of_order, 'undecodable', undecodable, 'since', started_at,
-          'verified_at', verified_at)
+          'leaked', leaked, 'out_of_order', out_of_order, 'undecodable', undecodable,
+          'missing_or_removed', (unjudged->>'missingOrRemoved')::bigint, 'since', started_at, 'verified_at', verified_at)
         from outbox.audit where slot = $1::text))))`,
 );
 
-/** Transactions that an audit has compared: none that is known where an earlier release began it, or where it misses an event. */
-const compared = `case when a.missing_open > 0 or a.verified_below is null then '{}'
+/**
+ * Transactions that an audit has compared: none that is known where an earlier release began it, or where it misses an event,
+ * or may miss one.
+ */
+const compared = `case when a.missing_open > 0 or coalesce((a.unjudged->>'missingOrRemoved')::bigint, 0) > 0
+                             or a.verified_below is null then '{}'
     else coalesce((select range_agg(part) from (
            select int8range(case when a.begins_at is not null then begins end,
                             greatest(begins, a.verified_below::text::bigint)) as part where begins is not null
@@ -99,9 +103,9 @@ const begin = statement(
   'audit.start',
   doing,
   `insert into outbox.audit as a (slot, system_identifier, database_oid, outbox_table, started_at, started_because, begins_at, state,
-      begins_of, begins_xid, compared_besides, tables_since)
+      begins_of, begins_xid, compared_besides, tables_since, matched, matched_of)
     values ($1, $2, $3, $4, date_trunc('milliseconds', now()), $5, to_timestamp($6::float8 / 1000), $7,
-      date_trunc('milliseconds', now()), $8::text::xid8, '{}', $9::text::xid8)
+      date_trunc('milliseconds', now()), $8::text::xid8, '{}', $9::text::xid8, 0, date_trunc('milliseconds', now()))
     on conflict (slot) do update set
       begins_of = excluded.begins_of, begins_xid = excluded.begins_xid,
       compared_besides = case when $10 then (
@@ -117,7 +121,8 @@ const begin = statement(
       started_because = excluded.started_because, begins_at = excluded.begins_at, state = excluded.state,
       verified_at = null, verified_lsn = null, verified_snapshot = null, verified_below = null,
       missing_open = 0, missing = 0, duplicate = 0, leaked = 0, out_of_order = 0, undecodable = 0,
-      events = 0, records = 0, windows = 0, unjudged = '{}', held_back = null, last_error = null, last_error_at = null`,
+      events = 0, matched = 0, matched_of = excluded.matched_of, records = 0, windows = 0, unjudged = '{}',
+      held_back = null, last_error = null, last_error_at = null`,
 );
 
 const closeFindings = statement(
@@ -137,6 +142,7 @@ const forget = statement(
   `update outbox.audit set
       started_because = '${startedHere}', started_at = date_trunc('milliseconds', now()),
       begins_of = case when begins_of = started_at then date_trunc('milliseconds', now()) end,
+      matched_of = case when matched_of = started_at then date_trunc('milliseconds', now()) end,
       missing = missing_open, duplicate = 0, leaked = 0, out_of_order = 0, undecodable = 0,
       unjudged = case when unjudged ? 'missingOrRemoved' then unjudged - 'missingOrRemoved' || jsonb_build_object('expired',
                    coalesce((unjudged->>'expired')::bigint, 0) + (unjudged->>'missingOrRemoved')::bigint) else unjudged end

@@ -27,6 +27,8 @@ export type AuditRow = Home & {
   readonly outOfOrder: number;
   readonly undecodable: number;
   readonly events: number;
+  /** Of these, the ones whose record or dead letter was found. */
+  readonly matched: number;
   readonly records: number;
   readonly windows: number;
   readonly unjudged: Readonly<Record<string, number>>;
@@ -72,7 +74,8 @@ const load = statement<AuditRow & { state: Buffer | null }>(
       started_at as "startedAt", started_because as "startedBecause", begins_at as "beginsAt",
       verified_at as "verifiedAt", verified_lsn::text as "verifiedLsn", missing_open::float8 as "missingOpen",
       missing::float8, duplicate::float8, leaked::float8, out_of_order::float8 as "outOfOrder", undecodable::float8,
-      events::float8, records::float8, windows::float8, unjudged, last_run_at as "lastRunAt",
+      events::float8, (case when matched_of = started_at then matched else 0 end)::float8 as matched,
+      records::float8, windows::float8, unjudged, last_run_at as "lastRunAt",
       last_run_ms::float8 as "lastRunMs", last_error as "lastError", last_error_at as "lastErrorAt",
       held_back as "heldBack", runs, state
     from outbox.audit where slot = $1`,
@@ -101,7 +104,7 @@ export async function storeWindow(
   slot: string,
   { before, state, found, besides, startedAt, tookMs }: VerifiedWindow,
 ): Promise<void> {
-  const { counts, resolved, resolvedUnlisted, unjudged, events, records } = found;
+  const { counts, resolved, resolvedUnlisted, unjudged, events, records, matched } = found;
   const run: AuditRun = {
     at: new Date().toISOString(),
     ms: tookMs,
@@ -135,6 +138,7 @@ export async function storeWindow(
       serializeState(state),
       before === undefined ? null : String(parseSnapshot(before.snapshot).xmax),
       [...besides].map(String),
+      matched,
     ]);
     if (updated.length === 0)
       throw new RelayError('AUDIT_OVERTAKEN', `another audit of slot ${slot} has verified this window`);
@@ -161,6 +165,7 @@ const store = statement<{ slot: string }>(
       missing = missing + $8, missing_open = greatest(0, missing_open + $8 - $13), duplicate = duplicate + $9,
       leaked = leaked + $10, out_of_order = out_of_order + $11, undecodable = undecodable + $12,
       events = events + $14, records = records + $15, windows = $3,
+      matched = $22 + case when matched_of = started_at then matched else 0 end, matched_of = started_at,
       unjudged = (select coalesce(jsonb_object_agg(k, coalesce((unjudged->>k)::bigint, 0) + coalesce(($16::jsonb->>k)::bigint, 0)), '{}')
                     from (select jsonb_object_keys(unjudged) union select jsonb_object_keys($16::jsonb)) as keys(k)),
       last_run_at = now(), last_run_ms = $17, held_back = null, last_error = null,

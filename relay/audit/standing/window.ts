@@ -138,7 +138,10 @@ class Window {
     this.#rows = new WindowRows(means.client, means.config, snapshot.text, before);
     this.#letters = new Letters(this.#scope);
     this.#records = new RecordJudge(this.#scope, this.#letters);
-    this.#matching = new Matching(before?.floors ?? new Map(), (record) => this.#records.noteMatch(record));
+    this.#matching = new Matching(before?.floors ?? new Map(), (record, row) => {
+      this.#records.noteMatch(record);
+      if (row.isRelease !== true) scope.found.matched += 1;
+    });
     this.#feed = new RowFeed(this.#matching, this.#rows.pages(), (rows) => this.#takeRows(rows));
   }
 

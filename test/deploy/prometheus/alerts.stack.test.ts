@@ -230,9 +230,38 @@ describe.concurrent('on real servers', () => {
     await fires(world, 'OutboxAuditStale');
     await world.command('audit', '--once', '--start', 'now');
     const next = world.startRelay({ AUDIT_HTTP_PORT: 0 }, {}, 'audit');
-    await next.line(({ msg }) => msg === 'audited');
+    await next.line(({ msg }) => msg === 'audited; there was no event to compare');
     await watch.scrape(next);
     await clear(world, 'OutboxAuditFindings', 'OutboxAuditStale');
+  });
+
+  test('the audit cannot tell whether an event is missing or Kafka removed it', async () => {
+    await using world = await World.create(1);
+    await healthy(world);
+    const producer = (await kafkaClient()).producer();
+    await producer.connect();
+    const [theirs] = await producer.send({
+      topic: world.topic,
+      messages: [{ partition: 0, value: 'theirs' }],
+    });
+    await producer.disconnect();
+    await withAdmin(async (admin) => {
+      await admin.fetchTopicOffsets(world.topic); // deleteTopicRecords needs the metadata and does not load it
+      const partitions = [{ partition: 0, offset: theirs!.baseOffset! }];
+      await admin.deleteTopicRecords({ topic: world.topic, partitions });
+    });
+    const audit = world.startRelay({ AUDIT_HTTP_PORT: 0 }, {}, 'audit');
+    await audit.line(({ msg }) => msg === 'audited, and not all of it is proven');
+    await watch.scrape(audit);
+    await fires(world, 'OutboxAuditUnproven');
+    await audit.kill();
+    await watch.forget(audit);
+    await world.read(await world.write([{ key: 'next', seq: 1 }]));
+    await done(world, 'audit', '--once', '--start', 'here', '--reason', 'a test has removed it');
+    const next = world.startRelay({ AUDIT_HTTP_PORT: 0 }, {}, 'audit');
+    await next.line(({ msg }) => msg === 'audited');
+    await watch.scrape(next);
+    await clear(world, 'OutboxAuditUnproven');
   });
 
   test('one key has most of the events, and a consumer does not follow', async () => {

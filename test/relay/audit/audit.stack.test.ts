@@ -376,6 +376,22 @@ test('events that Kafka removed with the beginning of the topic are expired', as
   expect(told(await scene.audit({ expectAll: true }))).toEqual({ missing: [removed] });
 });
 
+test('nothing is proven where Kafka has removed every record', async () => {
+  await using scene = await openScene({ partitions: 1 });
+  const old = await scene.insertRow({ createdAt: new Date('2020-01-01T00:00:00Z') });
+  await scene.writer.commit(scene.events(scene.record(old)), await scene.progress());
+  await withAdmin(async (admin) => {
+    const [{ high } = { high: '' }] = await admin.fetchTopicOffsets(scene.topic);
+    await admin.deleteTopicRecords({ topic: scene.topic, partitions: [{ partition: 0, offset: high }] });
+  });
+  const report = await scene.audit();
+  expect(told(report)).toEqual({ expired: [old] });
+  expect(report).toMatchObject({ ok: false, events: 1, matched: 0 });
+  expect(describeReport(report).at(-1)).toMatch(
+    /^NOT PROVEN: nothing could be compared\. None of 1 event has/,
+  );
+});
+
 describe('where the oldest record left is of another producer, and says that it is of the future', () => {
   /** One record of an event is removed, and the foreign one remains, with those of the events that `kept` makes. */
   async function trimmed(scene: Scene, kept: readonly string[]): Promise<void> {

@@ -13,6 +13,16 @@ const statusOf = (more: Partial<StatusFacts> = {}): Status => {
   return { verdict: judge(facts), ...facts };
 };
 
+const nothingFound = {
+  findings: { missing: 0 },
+  events: 3,
+  compared: 3,
+  missingOrRemoved: 0,
+  verifiedAt: '2026-01-02T03:00:00.000Z',
+  lastRunAt: null,
+  heldBack: null,
+};
+
 test('a working relay is a verdict, and a line or two for each thing that matters', () => {
   expect(describeStatus(statusOf()).split('\n')).toEqual([
     'Streaming. 1,204 events/s, oldest unpublished event 12 ms.',
@@ -156,12 +166,30 @@ test.each<[string, Partial<StatusFacts>, RegExp]>([
     {
       audit: {
         findings: { missing: 2, leaked: 0 },
+        events: 3,
+        compared: 1,
+        missingOrRemoved: 0,
         verifiedAt: '2026-01-02T03:00:00.000Z',
         lastRunAt: '2026-01-02T03:05:05.678Z',
         heldBack: null,
       },
     },
     /^audit +2 missing up to 2026-01-02 03:00:00Z; last run 60 s ago$/m,
+  ],
+  [
+    'an audit that has seen no event',
+    { audit: { ...nothingFound, events: 0, compared: 0 } },
+    /^audit +nothing compared yet: no event was committed up to 2026-01-02 03:00:00Z$/m,
+  ],
+  [
+    'an audit that could judge no event',
+    { audit: { ...nothingFound, compared: 0 } },
+    /^audit +nothing compared yet: no event could be judged up to 2026-01-02 03:00:00Z$/m,
+  ],
+  [
+    'an audit that may miss events',
+    { audit: { ...nothingFound, missingOrRemoved: 2 } },
+    /^audit +not proven: 2 events missing, or removed by Kafka, up to 2026-01-02 03:00:00Z$/m,
   ],
 ])('%s', (_, change, line) => {
   expect(describeStatus(statusOf(change))).toMatch(line);

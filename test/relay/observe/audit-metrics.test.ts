@@ -8,6 +8,7 @@ const facts: AuditFacts = {
   leaked: 0,
   outOfOrder: 0,
   undecodable: 0,
+  matched: 9,
   unjudged: { unknown: 3, before: 4 },
   verifiedAt: new Date(5_000),
   lastRunAt: new Date(6_000),
@@ -22,6 +23,7 @@ test('before the first window is verified there are no zeros to report', async (
   setAuditMetrics(metrics, { ...facts, verifiedAt: null, heldBack: 'the progress is behind' });
   expect(await linesOf(metrics, 'findings')).toEqual([]);
   expect(await linesOf(metrics, 'unjudged')).toEqual([]);
+  expect(await linesOf(metrics, 'compared')).toEqual([]);
   expect(await linesOf(metrics, 'verified')).toEqual([]);
   expect(await linesOf(metrics, 'last_run_successful')).toEqual(['outbox_relay_audit_last_run_successful 0']);
 });
@@ -34,6 +36,7 @@ test('each kind has its count, with the time that it is of', async () => {
   expect(await linesOf(metrics, 'verified')).toEqual(['outbox_relay_audit_verified_timestamp_seconds 5']);
   expect(await linesOf(metrics, 'last_run_t')).toEqual(['outbox_relay_audit_last_run_timestamp_seconds 6']);
   expect(await linesOf(metrics, 'unjudged')).toHaveLength(2);
+  expect(await linesOf(metrics, 'compared')).toEqual(['outbox_relay_audit_compared_events 9']);
 });
 
 test('what an audit that started again could judge is unjudged no more', async () => {

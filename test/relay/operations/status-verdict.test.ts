@@ -297,7 +297,15 @@ test('every verdict has a case', () => {
 });
 
 const findings = { missing: 0, duplicate: 0, leaked: 0, out_of_order: 0, undecodable: 0 };
-const audited = { findings, verifiedAt: '2026-01-02T03:00:00.000Z', lastRunAt: null, heldBack: null };
+const audited = {
+  findings,
+  events: 2,
+  compared: 2,
+  missingOrRemoved: 0,
+  verifiedAt: '2026-01-02T03:00:00.000Z',
+  lastRunAt: null,
+  heldBack: null,
+};
 
 test('the advice of a relay that stopped itself wins over that of the slot', () => {
   expect(judge(factsOf({ slot: missing, relays: [stopped()] })).advice).toMatch(
@@ -430,6 +438,8 @@ const concernCases: [keyof typeof concerns, Partial<StatusFacts>, RegExp][] = [
   ],
   ['audit', { audit: { ...audited, findings: { ...findings, out_of_order: 2 } } }, /found 2 out of order/],
   ['audit', { audit: { ...audited, heldBack: 'no progress' } }, /verified nothing: no progress/],
+  ['audit', { audit: { ...audited, missingOrRemoved: 1 } }, /no record of 1 event, and cannot tell/],
+  ['audit', { audit: { ...audited, compared: 0 } }, /could compare none of the events/],
 ];
 
 test.each(concernCases)('concern %s', (name, more, text) => {

@@ -75,7 +75,7 @@ function Proof({ report: { audit, open, at, forgotAt }, everyMinutes }: Standing
         ) : verifiedAt === null ? (
           'Nothing is verified yet.'
         ) : which === undefined ? (
-          'The audit has found no event that it could judge.'
+          nothingCompared(audit)
         ) : (
           <>
             Every event{which}
@@ -119,8 +119,8 @@ function Proof({ report: { audit, open, at, forgotAt }, everyMinutes }: Standing
         <div>
           <dt>Compared</dt>
           <dd>
-            {counted(audit.events, 'row')}, {counted(audit.records, 'record')},{' '}
-            {counted(audit.windows, 'window')}
+            {count(audit.matched)} of {counted(audit.events, 'event')} with their record or dead letter;{' '}
+            {counted(audit.records, 'record')} read in {counted(audit.windows, 'window')}
           </dd>
         </div>
         <div>
@@ -176,6 +176,14 @@ function Proof({ report: { audit, open, at, forgotAt }, everyMinutes }: Standing
       )}
     </VerdictCard>
   );
+}
+
+function nothingCompared({ events, unjudged, beginsAt }: Standing['audit']): string {
+  if ((unjudged.missingOrRemoved ?? 0) > 0)
+    return `${counted(unjudged.missingOrRemoved!, 'event')} without a record, either missing or removed by Kafka.`;
+  if (events === 0)
+    return `No event was committed${beginsAt === null ? '' : ' since the audit began'}, so nothing is compared yet.`;
+  return `None of ${counted(events, 'event')} has a record or a dead letter that the audit could compare it with. The kinds under Not judged say why.`;
 }
 
 function FindingsCard({ report: { audit, open, latest } }: { report: Standing }) {

@@ -1,6 +1,7 @@
 /**
  * What the standing audit has proven, and for which events. Promise: nothing is called proven that no run has compared: what
- * was left out at the beginning, what could not be judged, and what was committed since. Pure.
+ * was left out at the beginning, what could not be judged, and what was committed since; nor anything where it has compared
+ * no event. Pure.
  */
 import { localTime } from '../../data/format.ts';
 import { proofWords } from './words.ts';
@@ -9,8 +10,8 @@ export type Audited = {
   readonly verifiedAt: string | null;
   /** null: the audit began with the first row. */
   readonly beginsAt: string | null;
-  /** Rows that it has compared, or could not judge. */
-  readonly events: number;
+  /** Events whose record or dead letter it has found. */
+  readonly matched: number;
   readonly unjudged: Readonly<Record<string, number>>;
 };
 
@@ -29,7 +30,7 @@ const notJudged = ['expired', 'compacted', 'undated'] as const;
  * @param state.isDelayed the last run failed or verified nothing
  */
 export function proofOf(
-  { verifiedAt, beginsAt, events, unjudged }: Audited,
+  { verifiedAt, beginsAt, matched, unjudged }: Audited,
   state: { readonly findings: number; readonly isDelayed: boolean; readonly isRunning: boolean },
 ): Proof {
   if (state.findings > 0) return { tone: 'bad', label: proofWords.bad };
@@ -39,7 +40,7 @@ export function proofOf(
   const open = notJudged.reduce((sum, kind) => sum + (unjudged[kind] ?? 0), 0);
   // Of an audit that began later, records are counted so, too.
   const before = beginsAt === null ? (unjudged.before ?? 0) : 0;
-  if (events - open - before <= 0) return { tone: 'warn', label: 'nothing compared' };
+  if (matched === 0) return { tone: 'warn', label: 'nothing compared yet' };
   const from = beginsAt === null ? '' : ` from ${localTime(beginsAt)}`;
   const proven = `${proofWords.good}${from} until ${localTime(verifiedAt)}`;
   const which = [

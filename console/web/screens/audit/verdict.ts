@@ -2,9 +2,9 @@
 import type { AuditReport } from '../../../../relay/operations/verify.ts';
 import { counted } from '../../data/format.ts';
 
-type Judged = Pick<AuditReport, 'ok' | 'isCovered' | 'events' | 'findings' | 'unjudged'>;
+type Judged = Pick<AuditReport, 'ok' | 'isCovered' | 'events' | 'matched' | 'findings' | 'unjudged'>;
 
-export function verdictOf({ ok, isCovered, events, findings, unjudged }: Judged): {
+export function verdictOf({ ok, isCovered, events, matched, findings, unjudged }: Judged): {
   readonly tone: 'good' | 'warn' | 'bad';
   readonly text: string;
 } {
@@ -18,7 +18,9 @@ export function verdictOf({ ok, isCovered, events, findings, unjudged }: Judged)
           ? `Not proven: ${counted(unjudged.missingOrRemoved.count, 'event')} without a record, either missing or removed by Kafka.`
           : unjudged.leakedOrNotShown.count > 0
             ? `Not proven: ${counted(unjudged.leakedOrNotShown.count, 'record')} without a row, either leaked or of transactions that have not ended.`
-            : `Not proven: ${counted(unjudged.leakedOrRemoved.count, 'record')} without a row, either leaked or of rows that cleanup removed.`,
+            : unjudged.leakedOrRemoved.count > 0
+              ? `Not proven: ${counted(unjudged.leakedOrRemoved.count, 'record')} without a row, either leaked or of rows that cleanup removed.`
+              : `Not proven: nothing could be compared. None of ${counted(events, 'event')} has a record or a dead letter.`,
     };
   if (events === 0) return { tone: 'warn', text: 'Nothing verified: the table holds no events.' };
   if (!isCovered)
@@ -29,6 +31,11 @@ export function verdictOf({ ok, isCovered, events, findings, unjudged }: Judged)
   const waiting = unjudged.notYetPublished.count;
   if (waiting > 0)
     return { tone: 'warn', text: `No findings so far: ${counted(waiting, 'event')} not yet published.` };
+  if (matched === 0)
+    return {
+      tone: 'warn',
+      text: `Nothing verified: all ${counted(events, 'event')} are from before the relay first started.`,
+    };
   const since =
     unjudged.undated.count > 0
       ? 'that is known to be written since the relay first started'

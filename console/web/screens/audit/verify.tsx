@@ -52,7 +52,8 @@ function ReportView({ report }: { report: Report }) {
           <dt>Compared</dt>
           <dd>
             {counted(report.events, 'row')} with {counted(report.records, 'record')} in{' '}
-            {counted(topics.length, 'topic')}; {count(report.compared)} by content
+            {counted(topics.length, 'topic')}: {count(report.matched)} found, {count(report.compared)} by
+            content
             {report.otherSettings > 0 &&
               `, of which ${count(report.otherSettings)} are right and were written under other settings of records`}
             ; {counted(report.deadLetters, 'dead letter')}

@@ -5,6 +5,7 @@ import { CountedXids } from '../../../../relay/audit/standing/counted-xids.ts';
 import { openWindow, WindowRows } from '../../../../relay/audit/standing/read-window.ts';
 import type { AskedStart } from '../../../../relay/audit/standing/standing.ts';
 import type { AuditRow } from '../../../../relay/audit/standing/store.ts';
+import { describeStanding } from '../../../../relay/commands/describe-standing-audit.ts';
 import { parseSnapshot } from '../../../../relay/model/pg-snapshot.ts';
 import { formatPosition, parseLsn, parsePosition } from '../../../../relay/model/position.ts';
 import { applyRoles } from '../../../migrations/outbox.ts';
@@ -24,7 +25,12 @@ test('nothing is found where every event is there once, over many windows', asyn
       await scene.progress(),
     );
     const row = await scene.runAudit();
-    expect(row).toMatchObject({ events: 20 * window, records: 20 * window, missing: 0 });
+    expect(row).toMatchObject({
+      events: 20 * window,
+      matched: 20 * window,
+      records: 20 * window,
+      missing: 0,
+    });
     expect(row.unjudged).toEqual({});
   }
   expect(await scene.findings()).toEqual([]);
@@ -34,14 +40,15 @@ test('an event that its window lacks is missing, until its record comes', async 
   await using scene = await openScene();
   const [there, absent] = await scene.insert(2);
   await scene.writer.commit(scene.events(scene.record(there!)), await scene.progress());
-  expect(await scene.runAudit()).toMatchObject({ missing: 1, missingOpen: 1 });
+  expect(await scene.runAudit()).toMatchObject({ missing: 1, missingOpen: 1, matched: 1 });
   expect(await scene.findings()).toEqual([['missing', absent]]);
   await scene.runAudit();
   expect(await scene.findings()).toEqual([['missing', absent]]);
   await scene.writer.commit(scene.events(scene.record(absent!)), await scene.progress());
   await scene.runAudit();
   await scene.runAudit();
-  expect(await scene.runAudit()).toMatchObject({ missing: 1, missingOpen: 0, duplicate: 0, leaked: 0 });
+  const row = await scene.runAudit();
+  expect(row).toMatchObject({ missing: 1, missingOpen: 0, duplicate: 0, leaked: 0, matched: 2 });
   expect(await scene.findings()).toEqual([]);
 });
 
@@ -588,7 +595,7 @@ describe('an audit that leaves out what is committed when it begins', () => {
     expect((await notCompared(scene)).toSorted()).toEqual([left, alsoLeft].toSorted());
   });
 
-  test('misses no event that was published before its row showed, as where a commit waits for a standby', async () => {
+  test('misses no event that was published before its row showed, as where a commit waits for a standby, and proves nothing by it', async () => {
     await using scene = await openScene();
     const [id] = await scene.insert();
     const client = await scene.database.pool.connect();
@@ -604,8 +611,27 @@ describe('an audit that leaves out what is committed when it begins', () => {
     client.release();
     // Its position is before the audit's beginning.
     await scene.writer.commit(scene.events(scene.record(late)), await scene.progress());
-    expect(await scene.runAudit()).toMatchObject({ missing: 0, unjudged: { before: 2 } });
+    const row = await scene.runAudit();
+    expect(row).toMatchObject({ missing: 0, events: 1, matched: 0, unjudged: { before: 2 } });
     expect(await scene.findings()).toEqual([]);
+    const lines = describeStanding({ at: '', slot: scene.config.slot.name, audit: row, latest: [] });
+    expect(lines.at(-1)).toMatch(/^nothing compared yet up to .*: none of 1 event has a record/);
+    const [next] = await scene.insert();
+    await publish(scene, next!);
+    expect(await scene.runAudit()).toMatchObject({ events: 2, matched: 1, unjudged: { before: 2 } });
+  });
+
+  test('says that it has compared nothing yet where no event was committed since', async () => {
+    await using scene = await openScene();
+    const [left] = await scene.insert();
+    await publish(scene, left!);
+    await scene.runAudit({ start: asked('now') });
+    const audit = await scene.runAudit();
+    expect(audit).toMatchObject({ windows: 1, events: 0, matched: 0 });
+    const lines = describeStanding({ at: '', slot: scene.config.slot.name, audit, latest: [] });
+    expect(lines.at(-1)).toMatch(
+      /^nothing compared yet up to .*: no event was committed since the audit began at /,
+    );
   });
 
   describe('and begins again', () => {
@@ -648,6 +674,18 @@ describe('an audit that leaves out what is committed when it begins', () => {
         await publish(scene, ...missing);
       });
       expect(await notCompared(scene)).toEqual(expect.arrayContaining([...left, ...compared]));
+    });
+
+    test('keeps nothing where an event is missing, or was removed by Kafka', async () => {
+      await using scene = await openScene();
+      const { left, compared } = await begunAgain(scene, () =>
+        scene.database.pool.query(`update outbox.audit set unjudged = '{"missingOrRemoved": 1}'`),
+      );
+      expect(await notCompared(scene)).toEqual(expect.arrayContaining([...left, ...compared]));
+      const { rows } = await scene.database.pool.query(
+        `select details #>> '{forgets,missing_or_removed}' as perhaps from outbox.trail order by acted_at desc limit 1`,
+      );
+      expect(rows).toEqual([{ perhaps: '1' }]);
     });
 
     test('keeps nothing where a topic lost its records', async () => {

@@ -89,6 +89,7 @@ const appliedChecksums = {
   replay: '92617437d8cd76383e415f2fd3256adf8ee1ab327a924406cdced8ef8ecd3717',
   audit_beginning: '0f98af5d497cd225c18e443359bb059111758cdaae87a7547a141d99aacec8f1',
   release_by_policy: '3295400d81551d0d1f668c84acb411f7b750d76d1c497ed6059392b0af53b008',
+  audit_compared: 'effca38e7444fea61de39954da51a31f60559ee10493fb7a1af8e362a34ce3e3',
 };
 
 test('no text of a migration that a database may have applied has changed', async () => {

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { type Audited, proofOf } from '../../../../../console/web/screens/audit/proof.ts';
 
-const well: Audited = { verifiedAt: '2030-01-01T12:00:00Z', beginsAt: null, events: 3, unjudged: {} };
+const well: Audited = { verifiedAt: '2030-01-01T12:00:00Z', beginsAt: null, matched: 3, unjudged: {} };
 const state = { findings: 0, isDelayed: false, isRunning: true };
 const proven = (label: string) => label.startsWith('proven');
 
@@ -16,9 +16,14 @@ test('what every run has compared is proven until the time of the last', () => {
 
 test.each<[string, Partial<Audited>, Partial<typeof state>]>([
   ['no run has ended', { verifiedAt: null }, {}],
-  ['there was no event to compare', { events: 0 }, {}],
-  ['each event was older than the topics', { unjudged: { expired: 3 } }, {}],
-  ['each event was from before the first start', { unjudged: { before: 2, undated: 1 } }, {}],
+  ['there was no event to compare', { matched: 0 }, {}],
+  ['each event was older than the topics', { matched: 0, unjudged: { expired: 3 } }, {}],
+  ['each event was from before the first start', { matched: 0, unjudged: { before: 2, undated: 1 } }, {}],
+  [
+    'all that it saw was from before it began',
+    { matched: 0, unjudged: { before: 2 }, beginsAt: '2030-01-01T11:00:00Z' },
+    {},
+  ],
   ['an event is missing, or Kafka removed it', { unjudged: { missingOrRemoved: 1 } }, {}],
   ['something is wrong', {}, { findings: 1 }],
 ])('nothing is where %s', (_, changed, of) => {

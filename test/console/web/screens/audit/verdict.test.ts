@@ -7,6 +7,7 @@ const clean = {
   ok: true,
   isCovered: true,
   events: 3,
+  matched: 3,
   findings: { missing: none, duplicate: none },
   unjudged: {
     missingOrRemoved: none,
@@ -31,7 +32,9 @@ test('it calls good only what was compared whole', () => {
   const removed = { ...clean.unjudged, expired: some };
   expect(verdictOf({ ...clean, unjudged: removed }).text).toMatch(/that the topics may still have/);
   for (const less of [
-    { events: 0 },
+    { events: 0, matched: 0 },
+    { matched: 0, unjudged: { ...clean.unjudged, before: { count: 3, first: [] } } },
+    { ok: false, matched: 0, unjudged: { ...clean.unjudged, expired: { count: 3, first: [] } } },
     { isCovered: false },
     { unjudged: { ...clean.unjudged, notYetPublished: some } },
     { ok: false, unjudged: { ...clean.unjudged, missingOrRemoved: some } },
