@@ -2382,6 +2382,16 @@ export const mutants: readonly Mutant[] = [
     only: 'keeps nothing where an event is missing, or was removed',
   },
   {
+    name: 'a partition that Kafka has emptied excuses a young event of any partition',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'relay/audit/kept-from.ts',
+    find: '      else if (untilMs === undefined) this.#raise',
+    replace: '      else if (untilMs === undefined || untilMs > 0) this.#raise',
+    tests: [comparing],
+    only: 'may have lost a younger event',
+  },
+  {
     name: 'the audit says ok though it has compared nothing',
     promise: 'no silence',
     invariants: ['I1'],

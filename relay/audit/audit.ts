@@ -26,6 +26,7 @@ import { formatLsn, parseLsn } from '../model/position.ts';
 import { awaitProgress, findProducers, isAt } from './await-progress.ts';
 import { Comparer, type Comparison } from './compare.ts';
 import { coversEvents } from './covers-events.ts';
+import { findExpired } from './expired.ts';
 import { judgeCompacted } from './judge-compacted.ts';
 import { Origins, readOriginFacts } from './origin.ts';
 import type { Writer } from './producers.ts';
@@ -153,6 +154,7 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
       ({ topics, compacted, running } = await records.read());
     }
   }
+  comparer.setExpired(await findExpired(admin, topics));
   options.onStage?.({ stage: 'dead letters', done: 0 });
   await readDeadLetters(client, config, snapshot, (rows) => {
     for (const { id, status, releasedLsn, isSinceSnapshot } of rows)

@@ -40,6 +40,7 @@ import {
   recordPlace,
 } from './audited.ts';
 import { EventIndex, flag } from './event-index.ts';
+import type { Expired } from './expired.ts';
 import {
   type DifferentRecord,
   type Findings,
@@ -108,6 +109,7 @@ export class Comparer {
   readonly #keys = new Keys();
   readonly #replays = new Replays();
   readonly #kept = new KeptFrom();
+  #expired: Expired | undefined;
   readonly #strangers: Strangers;
   #snapshotLsn: Lsn = 0n;
   #highestLsn: Lsn = 0n;
@@ -141,6 +143,11 @@ export class Comparer {
   /** Called before the records: a partition whose beginning Kafka removed. */
   addTrimmed(topic: string, partition: number): void {
     this.#kept.addTrimmed(topic, partition);
+  }
+
+  /** Called before the end: what the topics have lost because of its age. */
+  setExpired(expired: Expired): void {
+    this.#expired = expired;
   }
 
   /** Called before the records: a producer of a progress. */
@@ -337,7 +344,7 @@ export class Comparer {
     const deadLetterPublished = list<string>();
     let matched = 0;
     const coveredFromMs = this.#strangers.coveredFromMs();
-    this.#kept.noteEmptied();
+    this.#kept.noteEmptied(this.#expired);
     this.#producers.judge(this.#undecodable, this.#foreign, this.#foreignPlaces);
     for (const { slot, id } of index.entries()) {
       if (isOpenDeadLetter(index, slot) && isInKafka(index, slot)) this.#list(deadLetterPublished, id);

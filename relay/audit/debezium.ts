@@ -36,6 +36,7 @@ import { recordPlace } from './audited.ts';
 import { commitToleranceMs } from './commit-tolerance.ts';
 import { CoveredFrom } from './covered-from.ts';
 import { Decoder } from './decoder.ts';
+import { findExpired } from './expired.ts';
 import { findTopics } from './find-topics.ts';
 import type { ForeignTopic } from './foreign.ts';
 import { extendToHighWatermarks } from './high-watermarks.ts';
@@ -160,7 +161,7 @@ class DebeziumAudit {
         this.#assertBounded();
       },
     });
-    this.#kept.noteEmptied();
+    this.#kept.noteEmptied(await findExpired(admin, topics));
     for await (const rows of this.#feed.unmatched())
       for (const { id, topic, createdAtMs } of rows) this.#judgeRow(id, topic, createdAtMs, isCovered);
     await this.#judgeRecords(running);

@@ -1,6 +1,7 @@
 /**
  * Owns from which time on a topic still has every record. Kafka may have removed the beginning of a partition. Only a record
- * of the outbox tells how far back its partition reaches: another producer's has any timestamp it likes.
+ * of the outbox tells how far back its partition reaches: another producer's has any timestamp it likes. Where none is left,
+ * the topic's settings tell what its age can have removed; that somebody removed more, nothing excludes.
  */
 export class KeptFrom {
   /** Partitions without their beginning, of which no record of the outbox was seen yet, with their topic. */
@@ -18,8 +19,7 @@ export class KeptFrom {
 
   /** A record of the outbox: the first of a partition is the oldest that remains. */
   note(topic: string, partition: number, committedAtMs: number): void {
-    if (!this.#trimmed.delete(`${topic}/${partition}`)) return;
-    this.#fromMs.set(topic, Math.max(committedAtMs, this.#fromMs.get(topic) ?? 0));
+    if (this.#trimmed.delete(`${topic}/${partition}`)) this.#raise(topic, committedAtMs);
   }
 
   /** A record of another producer. */
@@ -29,13 +29,22 @@ export class KeptFrom {
   }
 
   /**
-   * Called when everything is read. A trimmed partition without any record may have held anything, all of it older than the
-   * topic keeps. One that is left with records of others alone reaches back to nobody knows when.
+   * Called when everything is read. A trimmed partition without any record has lost what its topic keeps no longer, and
+   * perhaps more; where the settings do not limit that by age, it may have lost anything. One that is left with records of
+   * others alone reaches back to nobody knows when.
+   * @param expiredMs up to when records of a topic may have been removed because of their age; undefined: not known, or not
+   *   only because of it
    */
-  noteEmptied(): void {
-    for (const [place, topic] of this.#trimmed)
+  noteEmptied(expiredMs: (topic: string) => number | undefined = () => undefined): void {
+    for (const [place, topic] of this.#trimmed) {
+      const untilMs = expiredMs(topic);
       if (this.#ofOthers.has(place)) this.#unknown.add(topic);
-      else this.#fromMs.set(topic, Number.POSITIVE_INFINITY);
+      else if (untilMs === undefined) this.#raise(topic, Number.POSITIVE_INFINITY);
+      else {
+        this.#raise(topic, untilMs);
+        this.#unknown.add(topic);
+      }
+    }
   }
 
   /** undefined if nothing was removed. */
@@ -46,5 +55,9 @@ export class KeptFrom {
   /** Whether it may have lost records that are younger than `fromMs`. */
   isUnknown(topic: string | undefined): boolean {
     return topic !== undefined && this.#unknown.has(topic);
+  }
+
+  #raise(topic: string, ms: number): void {
+    this.#fromMs.set(topic, Math.max(ms, this.#fromMs.get(topic) ?? Number.NEGATIVE_INFINITY));
   }
 }

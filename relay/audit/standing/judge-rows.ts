@@ -1,5 +1,6 @@
 /** Decides about rows whose record no window has read: `window.ts` states the rules. */
 import { findCompacted } from '../compacted.ts';
+import type { Expired } from '../expired.ts';
 import { absenceOf } from '../judge-event.ts';
 import { KeptFrom } from '../kept-from.ts';
 import { assertVisible, headerText, stableRanges } from '../read-topics.ts';
@@ -9,45 +10,39 @@ import type { OpenRow } from './matching.ts';
 import { findRewrites } from './read-window.ts';
 import { placeOf, type WindowScope } from './window-means.ts';
 
+export type TopicsOfWindow = {
+  readonly topics: readonly string[];
+  /** From when on they have every record, as far as this window reads them. */
+  readonly kept: KeptFrom;
+  readonly expired: Expired;
+};
+
 export class RowJudge {
   readonly #scope: WindowScope;
   readonly #letters: Letters;
   readonly #kept: KeptFrom;
   readonly #topics: readonly string[];
+  readonly #expired: Expired;
   readonly #compacted: ReadonlyMap<string, number> | undefined;
   /** Absent rows, which earlier windows may have read. */
   readonly #absent = new Map<string, OpenRow>();
 
   private constructor(
     scope: WindowScope,
-    parts: {
-      letters: Letters;
-      kept: KeptFrom;
-      topics: readonly string[];
-      compacted: ReadonlyMap<string, number> | undefined;
-    },
+    letters: Letters,
+    topics: TopicsOfWindow,
+    compacted: ReadonlyMap<string, number> | undefined,
   ) {
     this.#scope = scope;
-    this.#letters = parts.letters;
-    this.#kept = parts.kept;
-    this.#topics = parts.topics;
-    this.#compacted = parts.compacted;
+    this.#letters = letters;
+    this.#kept = topics.kept;
+    this.#topics = topics.topics;
+    this.#expired = topics.expired;
+    this.#compacted = compacted;
   }
 
-  /** @param kept from when on the topics have every record, as far as this window reads them */
-  static async create(
-    scope: WindowScope,
-    letters: Letters,
-    kept: KeptFrom,
-    topics: readonly string[],
-  ): Promise<RowJudge> {
-    const { admin } = scope.means;
-    return new RowJudge(scope, {
-      letters,
-      kept,
-      topics,
-      compacted: await findCompacted(admin, topics),
-    });
+  static async create(scope: WindowScope, letters: Letters, topics: TopicsOfWindow): Promise<RowJudge> {
+    return new RowJudge(scope, letters, topics, await findCompacted(scope.means.admin, topics.topics));
   }
 
   /** Rows without a record, once all records of the window are read. */
@@ -108,7 +103,7 @@ export class RowJudge {
         if (row.isRelease !== true) found.skip(isBegun ? 'before' : 'rewritten');
       },
     );
-    kept.noteEmptied();
+    kept.noteEmptied(this.#expired);
     for (const row of this.#absent.values()) {
       // What a connector published before the first start has no headers of a relay, and an ALTER TABLE makes it look new.
       if (elsewhere.has(row.id) && rewriting.has(row.xid!)) {

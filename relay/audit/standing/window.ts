@@ -39,6 +39,7 @@ import { type AuditedRecord, auditedRecord, hasRelayHeaders, recordPlace } from 
 import { findProducers } from '../await-progress.ts';
 import { commitToleranceMs } from '../commit-tolerance.ts';
 import { Decoder } from '../decoder.ts';
+import { findExpired } from '../expired.ts';
 import { findTopics } from '../find-topics.ts';
 import { list, type RecordPlace, type UndecodableRecord } from '../findings.ts';
 import { ofOtherSlot, withoutTransaction } from '../foreign.ts';
@@ -179,7 +180,11 @@ class Window {
       });
     await this.#readTopics(ranges);
     await this.#judgeSiblings();
-    await this.#judgeRows(await RowJudge.create(this.#scope, this.#letters, this.#kept, topics));
+    const expired = await findExpired(admin, topics);
+    this.#kept.noteEmptied(expired);
+    await this.#judgeRows(
+      await RowJudge.create(this.#scope, this.#letters, { kept: this.#kept, topics, expired }),
+    );
     await this.#records.judge(this.#matching);
     this.#judgeProducers();
     found.skip('withoutId', this.#rows.withoutId);
@@ -356,7 +361,6 @@ class Window {
 
   /** Every record is read: what a row lacks now is not there. */
   async #judgeRows(judge: RowJudge): Promise<void> {
-    this.#kept.noteEmptied();
     for await (const rows of this.#feed.unmatched()) await judge.judge(rows);
     await judge.finish();
   }

@@ -392,6 +392,32 @@ test('nothing is proven where Kafka has removed every record', async () => {
   );
 });
 
+test('a partition that Kafka has emptied excuses no young event, for both audits', async () => {
+  await using scene = await openScene();
+  const [kept, removed, lost] = [
+    await scene.insertRow({}),
+    await scene.insertRow({}),
+    await scene.insertRow({}),
+  ];
+  const old = await scene.insertRow({ createdAt: new Date(Date.now() - 30 * 86_400_000) });
+  await scene.writer.commit(
+    scene.events(scene.record(kept), scene.record(removed, { partition: 1 })),
+    await scene.progress(),
+  );
+  await withAdmin(async (admin) => {
+    const high = (await admin.fetchTopicOffsets(scene.topic)).find(({ partition }) => partition === 1)!.high;
+    await admin.deleteTopicRecords({ topic: scene.topic, partitions: [{ partition: 1, offset: high }] });
+  });
+  const report = await scene.audit();
+  expect(told(report)).toEqual({ expired: [old], missingOrRemoved: expect.arrayContaining([removed, lost]) });
+  expect(report).toMatchObject({ ok: false, matched: 1 });
+  expect(await scene.runAudit()).toMatchObject({
+    missing: 0,
+    matched: 1,
+    unjudged: { expired: 1, missingOrRemoved: 2 },
+  });
+});
+
 describe('where the oldest record left is of another producer, and says that it is of the future', () => {
   /** One record of an event is removed, and the foreign one remains, with those of the events that `kept` makes. */
   async function trimmed(scene: Scene, kept: readonly string[]): Promise<void> {

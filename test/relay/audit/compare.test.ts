@@ -339,6 +339,45 @@ describe('where Kafka removed the beginning of the topic', () => {
     });
   });
 
+  describe('that is left without any record', () => {
+    const emptied = (expired?: () => number | undefined) => {
+      const audited = comparer();
+      audited.addTrimmed('t', 0);
+      audited.addEvent(event('young'));
+      audited.addEvent(event('old', rowMs - 1_000));
+      if (expired !== undefined) audited.setExpired(expired);
+      return audited.finish(true);
+    };
+
+    test('may have lost a younger event than its age explains, or the event is missing', () => {
+      const { unjudged, findings } = emptied(() => rowMs - 500);
+      expect(unjudged.expired.first).toEqual(['old']);
+      expect(unjudged.missingOrRemoved.first).toEqual(['young']);
+      expect(findings.missing.count).toBe(0);
+    });
+
+    test('may have lost any event where the topic is limited by more than age', () => {
+      expect(summary(emptied())).toEqual({ expired: 2 });
+      expect(summary(emptied(() => undefined))).toEqual({ expired: 2 });
+    });
+
+    test('has lost none because of its age where the topic keeps records forever', () => {
+      expect(summary(emptied(() => Number.NEGATIVE_INFINITY))).toEqual({ missingOrRemoved: 2 });
+    });
+
+    test('does not excuse a younger event beside a partition that tells more', () => {
+      const audited = comparer();
+      for (const partition of [0, 1]) audited.addTrimmed('t', partition);
+      audited.addEvent(event('young'));
+      audited.addEvent(event('old', rowMs - 1_000));
+      audited.addRecord(record('kept', { partition: 1, committedAtMs: rowMs - 500 }));
+      audited.setExpired(() => rowMs - 9_000);
+      const { unjudged } = audited.finish(true);
+      expect(unjudged.expired.first).toEqual(['old']);
+      expect(unjudged.missingOrRemoved.first).toEqual(['young']);
+    });
+  });
+
   test('an absent event of another topic is missing', () => {
     const audited = comparer();
     audited.addTrimmed('other', 0);
