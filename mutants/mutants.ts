@@ -2392,6 +2392,16 @@ export const mutants: readonly Mutant[] = [
     only: 'may have lost a younger event',
   },
   {
+    name: 'the audit takes the record of another outbox table for that of a lost event',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'relay/audit/siblings.ts',
+    find: ' and (other.tables && own.tables) is not false',
+    replace: '',
+    tests: ['test/relay/audit/audit-others.stack.test.ts'],
+    only: 'where it publishes another one',
+  },
+  {
     name: 'the audit says ok though it has compared nothing',
     promise: 'no silence',
     invariants: ['I1'],

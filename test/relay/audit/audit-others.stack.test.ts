@@ -1,6 +1,7 @@
 /** What an audit makes of records that are not the relay's, of compacted topics, and of what it may not see. */
 import pino from 'pino';
 import { describe, expect, test } from 'vitest';
+import { readPublication } from '../../../relay/capture/publication.ts';
 import { describeStanding } from '../../../relay/commands/describe-standing-audit.ts';
 import { createKafka } from '../../../relay/connect/kafka.ts';
 import { createTopics } from '../../support/kafka.ts';
@@ -206,6 +207,55 @@ describe('what the relay of another slot of this database wrote', () => {
     const report = await scene.audit();
     expect(told(report)).toEqual({ missing: [lost], foreign: expect.arrayContaining([lost, '9']) });
     expect(await scene.runAudit()).toMatchObject({ missing: 1, leaked: 0, unjudged: { foreign: 2 } });
+  });
+});
+
+describe('what the relay of another slot of this database wrote, as far as the publications tell', () => {
+  /** Both slots have streamed, the other one through a publication of this table. */
+  async function streamed(scene: Scene, table: string, publishing = `table ${table}, outbox.heartbeat`) {
+    const { pool } = scene.database;
+    await pool.query(
+      `create publication others for ${publishing} with (publish = 'insert', publish_via_partition_root)`,
+    );
+    const other = { ...scene.config, publication: 'others', outbox: { ...scene.config.outbox, table } };
+    await pool.query(
+      `insert into outbox.progress (slot, initialised_at, publication) values ($1, 'epoch', $2), ('another_slot', 'epoch', $3)`,
+      [scene.config.slot.name, await readPublication(pool, scene.config), await readPublication(pool, other)],
+    );
+  }
+
+  /** The other slot's relay has written a record of an id that the table has, and this slot's has written none. */
+  async function written(scene: Scene): Promise<string> {
+    await using other = await openWriter();
+    const [id] = await scene.insert();
+    await other.commit(scene.events(scene.record(id!)), await progressOfSibling(scene));
+    await scene.writer.commit(await scene.progress());
+    return id!;
+  }
+
+  test('stands in for no event of this table where it publishes another one', async () => {
+    await using scene = await openScene();
+    await scene.database.pool.query('create table public.other_outbox (like outbox.event)');
+    await streamed(scene, 'public.other_outbox');
+    const id = await written(scene);
+    await bothFind(scene, { missing: [id], foreign: [id] });
+  });
+
+  test('is of this outbox where it publishes the same table', async () => {
+    await using scene = await openScene();
+    await streamed(scene, 'outbox.event');
+    await written(scene);
+    await bothFind(scene, {});
+  });
+
+  test('may be of this outbox where nothing tells: a publication of all tables, or one that is gone', async () => {
+    await using scene = await openScene();
+    await scene.database.pool.query('create table public.other_outbox (like outbox.event)');
+    await streamed(scene, 'public.other_outbox', 'all tables');
+    await written(scene);
+    await bothFind(scene, {});
+    await scene.database.pool.query('drop publication others');
+    await bothFind(scene, {});
   });
 });
 
