@@ -2402,6 +2402,16 @@ export const mutants: readonly Mutant[] = [
     only: 'where it publishes another one',
   },
   {
+    name: 'an event of an empty aggregatetype goes to a topic whose name ends with a dot',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'relay/encode/route.ts',
+    find: '    if (this.emptyPart(aggregatetype, type) !== undefined) return undefined;\n',
+    replace: '',
+    tests: ['test/relay/encode/route.test.ts'],
+    only: 'with a part of',
+  },
+  {
     name: 'the audit says ok though it has compared nothing',
     promise: 'no silence',
     invariants: ['I1'],

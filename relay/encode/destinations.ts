@@ -59,8 +59,11 @@ export class Destinations {
       throw new NotPublishable('EVENT_INVALID', 'type: must not be empty', names);
     }
     const topic = this.#router.topic(row.aggregatetype, row.type);
-    if (topic === undefined)
+    if (topic === undefined) {
+      const empty = this.#router.emptyPart(row.aggregatetype, row.type);
+      if (empty !== undefined) throw new NotPublishable('EVENT_INVALID', this.#router.whyEmpty(empty));
       throw new NotPublishable('TOPIC_NOT_ALLOWED', this.#router.whyNone(row.aggregatetype, row.type));
+    }
     assertLength('type', row.type, nameLengthMax, { topic });
     const info = await this.#resolve(topic);
     if (!isTopic(info)) throw new NotPublishable(info.code, info.message, { topic }, { cause: info.cause });

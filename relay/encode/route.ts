@@ -16,6 +16,9 @@ export function isPossibleSubject(subject: string): boolean {
   return possibleSubject.test(subject);
 }
 
+/** None at all, too. */
+const onlyDots = /^\.*$/;
+
 /** More than is shown of a name that cannot be one. */
 const shownMost = 100;
 
@@ -45,13 +48,31 @@ export class Router {
    */
   topic(aggregatetype: string, type: string | null): string | undefined {
     if (type === null && this.#settings.topics.template.includes('{type}')) return undefined;
+    if (this.emptyPart(aggregatetype, type) !== undefined) return undefined;
     const topic = this.#fill(aggregatetype, type);
     return isLegalTopic(topic) && this.#allowed.test(topic) ? topic : undefined;
+  }
+
+  /**
+   * The column that would leave its part of the name empty, as in `outbox.event.`: Kafka takes such a name, and nobody meant
+   * it. So is a part of dots alone, which are what separates the parts.
+   */
+  emptyPart(aggregatetype: string, type: string | null): 'aggregatetype' | 'type' | undefined {
+    const { template } = this.#settings.topics;
+    if (template.includes('{aggregatetype}') && onlyDots.test(aggregatetype)) return 'aggregatetype';
+    return template.includes('{type}') && onlyDots.test(type ?? '') ? 'type' : undefined;
+  }
+
+  /** Why such an event has no topic. */
+  whyEmpty(column: 'aggregatetype' | 'type'): string {
+    return `${column}: must be more than dots and not be empty: it is a part of the name of the topic (topics.template ${this.#settings.topics.template})`;
   }
 
   /** Why an event has no topic: the name that it leads to, and what refuses that. Of any length, and safe to show. */
   whyNone(aggregatetype: string, type: string): string {
     const { template } = this.#settings.topics;
+    const empty = this.emptyPart(aggregatetype, type);
+    if (empty !== undefined) return this.whyEmpty(empty);
     const name = this.#fill(aggregatetype, type);
     const columns = template.includes('{type}') ? 'aggregatetype and type lead' : 'the aggregatetype leads';
     if (!isLegalTopic(name))

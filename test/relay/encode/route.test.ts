@@ -27,6 +27,22 @@ describe('the topic', () => {
     },
   );
 
+  test.each(['', '.', '..', '...', ' ', 'a b', '\t', 'a/b', 'a'.repeat(237)])(
+    'with a part of %j is none: Kafka takes a name that ends with a dot, and nobody meant it',
+    (part) => {
+      expect(router().topic(part, 'Placed')).toBeUndefined();
+      const both = router({ TOPICS_TEMPLATE: 'x.{type}.{aggregatetype}', TOPICS_ALLOW: '*' });
+      expect(both.topic('order', part === 'a'.repeat(237) ? 'a'.repeat(242) : part)).toBeUndefined();
+    },
+  );
+
+  test('may leave out a column whatever it holds', () => {
+    const one = router({ TOPICS_TEMPLATE: 'orders', TOPICS_ALLOW: 'orders' });
+    expect(one.topic('', '.')).toBe('orders');
+    expect(router().topic('a.b', '.')).toBe('outbox.event.a.b');
+    expect(router().topic('a'.repeat(236), 'x')).toHaveLength(249);
+  });
+
   test('may have the longest legal name', () => {
     const any = router({ TOPICS_TEMPLATE: '{aggregatetype}', TOPICS_ALLOW: '*' });
     expect(any.topic('a'.repeat(249), 'x')).toBe('a'.repeat(249));
@@ -50,6 +66,14 @@ describe('why there is no topic', () => {
       expect(any.whyNone(internal, 'x')).toBe(
         `the aggregatetype leads to topic ${internal}, which is internal: no setting allows events in it`,
       );
+  });
+
+  test('names the column that leaves its part empty', () => {
+    const both = router({ TOPICS_TEMPLATE: '{aggregatetype}.{type}', TOPICS_ALLOW: '*' });
+    expect(both.whyNone('a', '..')).toBe(
+      'type: must be more than dots and not be empty: it is a part of the name of the topic (topics.template {aggregatetype}.{type})',
+    );
+    expect(router().whyNone('', 'x')).toMatch(/^aggregatetype: must be more than dots and not be empty/);
   });
 
   test('shows a name of any length and content, and stays short and harmless', () => {
