@@ -86,6 +86,15 @@ const letter = `/dead-letters/${position}`;
 await take({ name: 'now-dead-letters', path: '/' });
 await take({ name: 'find', path: '/find' });
 await take({ name: 'find-published', path: `/find?by=id&value=${published!.id}` });
+if (isWanted('find-foreign')) {
+  const [foreign] = (
+    await scene.pool.query<{ id: string }>(
+      `select id from outbox.event where type = 'shop.payment.PaymentCaptured' order by created_at offset 1 limit 1`,
+    )
+  ).rows;
+  await scene.writeElsewhere(foreign!.id);
+  await take({ name: 'find-foreign', path: `/find?by=id&value=${foreign!.id}` });
+}
 await take({ name: 'find-dead-letter', path: `/find?by=position&value=${position}` });
 await take({ name: 'find-key', path: `/find?${new URLSearchParams({ by: 'key', value: 'customer-1' })}` });
 await take({ name: 'find-parked', path: `/find?${new URLSearchParams({ by: 'key', value: parkedKey })}` });

@@ -256,6 +256,17 @@ export class Scene implements AsyncDisposable {
     );
   }
 
+  /** Another service writes a record with the id of an event to the event's topic. */
+  async writeElsewhere(id: string): Promise<void> {
+    const producer = kafkaClient(this.stack.brokers).producer();
+    await producer.connect();
+    await producer.send({
+      topic: topicOf('payment'),
+      messages: [{ key: 'theirs', value: '{}', headers: { id } }],
+    });
+    await producer.disconnect();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.calm();
     await this.#ending.disposeAsync();

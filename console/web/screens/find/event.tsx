@@ -19,6 +19,7 @@ import { Visible } from '../../parts/visible.tsx';
 import { Words } from '../../parts/words.tsx';
 import { pathOf } from './looking.ts';
 import { states } from './states.ts';
+import { writtenBy } from './written-by.ts';
 
 export function EventCard({ event, payloadView }: { event: FoundEvent; payloadView: PayloadView }) {
   const { id, state, text, advice, reasons, rows, letters, records, findings, replays, story } = event;
@@ -276,13 +277,13 @@ function Letter({ letter: { position, status, code, message, path, behind } }: {
 }
 
 function Record({ record }: { record: FoundRecord }) {
-  const { topic, partition, offset, position, committedAt, valueBytes, schema, format, replayId } = record;
+  const { topic, partition, offset, position, committedAt, valueBytes, schema, format } = record;
   return (
     <dl className="belongings" aria-label="Record">
       <dt>Record</dt>
       <dd>
         {topic}, partition {partition}, offset {offset}
-        {replayId !== null && `, written by replay ${replayId}`}
+        {writtenBy(record)}
       </dd>
       {position !== null && (
         <>
