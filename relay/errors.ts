@@ -124,6 +124,7 @@ const table = {
   POSTGRES_UNAUTHORIZED: { class: 'stop', exit: 'unauthorized', dependency: 'postgres' },
   POSTGRES_ROWS_HIDDEN: { class: 'stop', exit: 'unauthorized', dependency: 'postgres' },
   POSTGRES_UNSUITABLE: { class: 'stop', exit: 'stopped', dependency: 'postgres' },
+  DATABASE_MISSING: { class: 'stop', exit: 'stopped', dependency: 'postgres' },
   MIGRATION_CONFLICT: { class: 'stop', exit: 'stopped', dependency: 'postgres' },
   DECODE_FAILED: { class: 'stop', exit: 'stopped', dependency: 'postgres' },
   ARCHIVE_FAILED: { class: 'stop', exit: 'stopped', dependency: 'relay' },
@@ -251,7 +252,9 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   POSTGRES_ROWS_HIDDEN:
     'Row-level security is enabled on a table that this command reads and would hide rows from its role, so the command did not read it. Run `migrations/roles.sql` again as the owner: it creates a policy that shows every row of the schema `outbox` to the relay and the operators. For an outbox table in another schema, create the same policy (`create policy outbox_relay on … to outbox_relay, outbox_operator using (true) with check (true)`), or grant BYPASSRLS to the role. `outbox-relay check` names the tables.',
   POSTGRES_UNSUITABLE:
-    'The server, or what answers in its place, lacks something that the relay needs: a database of that name, version 14 or newer, wal_level = logical, a free replication slot, and a connection without a pooler. `outbox-relay check` lists what is missing.',
+    'The server, or what answers in its place, lacks something that the relay needs: version 14 or newer, wal_level = logical, a free replication slot, and a connection without a pooler. `outbox-relay check` lists what is missing.',
+  DATABASE_MISSING:
+    'The server has no database of the name that DATABASE_URL ends with. Create it and run `outbox-relay migrate`, or correct the name in DATABASE_URL.',
   MIGRATION_CONFLICT:
     'The database does not match the migrations of this release. The message says where. Nothing more was applied. If a migration differs from its file or is unknown to this release, deploy the release that matches the database. If another tool or role created something in the schema `outbox`, remove it, or continue with that tool.',
   DECODE_FAILED:

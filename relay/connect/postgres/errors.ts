@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { type ErrorCode, messageOf, RelayError } from '../../errors.ts';
 import { plainMessage, tlsRefusal } from '../tls.ts';
+import { type Host, hostName } from './address.ts';
 
 /**
  * By SQLSTATE, or by the first two characters, which are its class; the SQLSTATE wins. What is not here is a bug.
@@ -24,7 +25,7 @@ const meanings: Meanings = {
   '28000': 'POSTGRES_UNAUTHORIZED', // invalid_authorization_specification
   '28P01': 'POSTGRES_UNAUTHORIZED', // invalid_password
   '42501': 'POSTGRES_UNAUTHORIZED', // insufficient_privilege
-  '3D000': 'POSTGRES_UNSUITABLE', // invalid_catalog_name: no such database
+  '3D000': 'DATABASE_MISSING', // invalid_catalog_name: no such database
   '55006': 'SLOT_IN_USE', // object_in_use
   '42P01': 'OUTBOX_TABLE_INVALID', // undefined_table
   '42703': 'OUTBOX_TABLE_INVALID', // undefined_column
@@ -60,6 +61,11 @@ export function postgresError(
 ): RelayError {
   if (error instanceof RelayError) return error;
   const message = messageOf(error);
+  // The pool ends a connection that takes too long, and wraps what the connection says of that.
+  if (error instanceof Error && error.cause instanceof RelayError) {
+    const { code, message: said, context } = error.cause;
+    return new RelayError(code, `${said} (${message})`, { cause: error, context });
+  }
   if (isTlsRefusal(error))
     return new RelayError('TLS_REFUSED', `${doing}: ${plainMessage(message)}`, { cause: error });
   const sqlState = sqlStateOf(error);
@@ -69,6 +75,18 @@ export function postgresError(
     cause: error,
     context: { sqlState, ...(statement !== undefined && { statement }) },
   });
+}
+
+/**
+ * Of a connection that could not be opened. It says where that was to lead, which is what a person has to correct or to look
+ * at, and not what the connection was for. Never with the password.
+ */
+export function connectionError(
+  error: unknown,
+  { database, ...host }: Host & { readonly database: string | undefined },
+): RelayError {
+  const named = database === undefined ? '' : `, database ${database}`;
+  return postgresError(error, `connecting to Postgres at ${hostName(host)}${named}`);
 }
 
 function meaningOf(error: unknown, sqlState: string | undefined, own: Meanings): ErrorCode {
@@ -100,7 +118,7 @@ const behindPooler =
 /** Of a session that does not have the settings it was opened with. */
 export function settingsLost(): RelayError {
   const said = 'the settings of the session, sent as options of the connection, did not reach Postgres';
-  return new RelayError('POSTGRES_UNSUITABLE', `connecting: ${said}${behindPooler}`);
+  return new RelayError('POSTGRES_UNSUITABLE', `connecting to Postgres: ${said}${behindPooler}`);
 }
 
 /**

@@ -10,13 +10,16 @@ import { SessionClient } from './session-client.ts';
  */
 const poolConnectionsMax = 12;
 
+/** The connection has the same limit and says where it was to lead; the pool, which would not, lets it speak first. */
+const patienceMs = 500;
+
 /** A small pool. It discards a broken connection; the next query reports what is wrong. */
 export function createPool(config: Config): pg.Pool {
   const { hosts = [] } = clientConfig(config);
   const { connectTimeoutMs } = config.database;
   const pool = new pg.Pool({
     // Where there are several hosts, finding the right one comes before the connection.
-    connectionTimeoutMillis: connectTimeoutMs * (hosts.length > 1 ? 3 : 1),
+    connectionTimeoutMillis: connectTimeoutMs * (hosts.length > 1 ? 3 : 1) + patienceMs,
     Client: pooledClient(config),
     max: poolConnectionsMax,
     idleTimeoutMillis: 60_000,

@@ -1,8 +1,9 @@
 /** Owns the connection itself: its session has the relay's settings, and a session that ended keeps saying why. */
 import type { Socket } from 'node:net';
 import pg from 'pg';
+import type { RelayError } from '../../errors.ts';
 import type { Address, Host } from './address.ts';
-import { postgresError, settingsLost } from './errors.ts';
+import { connectionError, postgresError, settingsLost } from './errors.ts';
 import { findHost, standbyError } from './find-host.ts';
 import type { LatePassword } from './late-password.ts';
 import type { PasswordSource } from './password.ts';
@@ -17,6 +18,8 @@ export type SessionConfig = pg.ClientConfig &
     readonly passwordOf?: PasswordSource;
     /** Judges a refusal of such a password. */
     readonly late?: LatePassword;
+    /** Of one of several hosts, where all that each of them said becomes one message. */
+    readonly isOneOfSeveral?: true;
   };
 
 type Callback = (error: Error | null) => void;
@@ -67,7 +70,7 @@ export class SessionClient extends pg.Client {
     } catch (error) {
       // Where no password was to be had, the driver leaves the connection open.
       this.cut();
-      throw late?.judge(error) ?? error;
+      throw this.#failure(late?.judge(error) ?? error);
     }
     late?.accepted();
     try {
@@ -77,9 +80,16 @@ export class SessionClient extends pg.Client {
       if (wanted === 'primary' && first?.rows[0]?.standby === true) throw standbyError();
     } catch (error) {
       void this.end().catch(() => {});
-      throw error;
+      throw this.#failure(error);
     }
     return this;
+  }
+
+  #failure(error: unknown): RelayError {
+    const { host, port, database } = this;
+    return this.#config.isOneOfSeveral === true
+      ? postgresError(error, 'connecting')
+      : connectionError(error, { host, port, database });
   }
 
   /** Without the goodbye of the driver, which would wait for an answer. */
@@ -114,7 +124,7 @@ export function hostFor(config: SessionConfig): Promise<Host> {
   const { outboxTable: _, ...rest } = config;
   const { hosts = [], wanted = 'any' } = config;
   return findHost({ hosts, wanted }, async (host, signal) => {
-    const client = new SessionClient({ ...rest, ...host, hosts: [host] });
+    const client = new SessionClient({ ...rest, ...host, hosts: [host], isOneOfSeveral: true });
     client.on('error', () => {});
     const cut = () => client.cut();
     signal.addEventListener('abort', cut, { once: true });

@@ -34,8 +34,7 @@ export const fail = (message: string, fix: string): Verdict => ({ status: 'fail'
 const insteadOfCheck: Partial<Record<ErrorCode, string>> = {
   POSTGRES_UNAUTHORIZED:
     'If Postgres refused the password, correct it where it comes from: DATABASE_URL, or database.password*. If pg_hba.conf has no entry for the role, add one. If the role lacks a right, run `outbox-relay migrate --roles` as the owner.',
-  POSTGRES_UNSUITABLE:
-    'If there is no such database, create it and run `outbox-relay migrate`, or correct its name in DATABASE_URL. Otherwise the message says what the server lacks, or what answers in its place.',
+  POSTGRES_UNSUITABLE: 'The message says what the server lacks, or what answers in its place.',
   POSTGRES_ROWS_HIDDEN: hints.POSTGRES_ROWS_HIDDEN.replace(' `outbox-relay check` names the tables.', ''),
   KAFKA_UNAUTHORIZED:
     'Correct the credentials (kafka.sasl*, kafka.ssl*), or grant the right that the message names. docs/guides/kafka.md lists the rights.',
@@ -43,8 +42,12 @@ const insteadOfCheck: Partial<Record<ErrorCode, string>> = {
     'The message says what the cluster refuses: change that setting, or the one of the relay that asks for it.',
 };
 
-/** What to do about the failure of a check. */
-export const fixOf = ({ code }: Pick<RelayError, 'code'>): string => insteadOfCheck[code] ?? hints[code];
+/** What to do about the failure of a check. An error that knows better than its code keeps its own hint. */
+export const fixOf = ({
+  code,
+  hint = hints[code],
+}: Pick<RelayError, 'code'> & Partial<Pick<RelayError, 'hint'>>): string =>
+  hint === hints[code] ? (insteadOfCheck[code] ?? hint) : hint;
 
 /**
  * Runs one check after another, each for at most `timeoutMs`. Once the server itself is the problem, the rest is skipped:

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Config, loadConfig } from '../../../../relay/config/config.ts';
-import { type ErrorCode, errorTable } from '../../../../relay/errors.ts';
+import { type ErrorCode, errorTable, hints } from '../../../../relay/errors.ts';
 import { check } from '../../../../relay/operations/check/check.ts';
 import { type Finding, fixOf } from '../../../../relay/operations/check/finding.ts';
 import { readSchemaFiles, type SchemaFile } from '../../../../relay/operations/schemas/files.ts';
@@ -238,7 +238,8 @@ describe('on a database that is ready', () => {
     expect(first).toMatchObject({
       name: 'server',
       status: 'fail',
-      fix: expect.stringContaining('create it'),
+      message: expect.stringContaining(`${url.host}, database ${url.pathname.slice(1)}: `),
+      fix: hints.DATABASE_MISSING,
     });
   });
 

@@ -211,10 +211,10 @@ test('a server that does not answer is unavailable', async () => {
   });
 });
 
-test('a database that does not exist is not suitable', async () => {
+test('a database that does not exist is missing', async () => {
   const url = new URL(database.url);
   url.pathname = '/no_such_database';
-  await expect(migrate({ databaseUrl: url.href })).rejects.toMatchObject({ code: 'POSTGRES_UNSUITABLE' });
+  await expect(migrate({ databaseUrl: url.href })).rejects.toMatchObject({ code: 'DATABASE_MISSING' });
 });
 
 test('a server without TLS is refused where TLS is asked for', async () => {
