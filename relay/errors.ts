@@ -339,7 +339,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
     'Somebody paused the topic with `outbox-relay pause --topic … --set-aside`. `outbox-relay status` shows who and why. `outbox-relay resume --topic …` publishes the events in order.',
 
   CONFIG_INVALID:
-    'Correct the listed faults. `outbox-relay config` shows where the value of each setting comes from.',
+    'Correct the setting or the file that the message names. `outbox-relay config` shows where the value of each setting comes from.',
   EVENT_REJECTED:
     'An event cannot be published, and the policy of its topic is `halt`. Correct the schema or the topic and start again. If the event itself is wrong, it cannot be changed any more: start with the policy `dead-letter` until the event is dead-lettered, then publish it with `dead-letters fix` and `dead-letters resubmit`.',
   DEAD_LETTER_STORM:

@@ -1,14 +1,15 @@
 /**
  * What a command is: its options, the rules between them, the servers whose settings it needs, and a run that calls an
  * operation. How results leave is decided here alone: `--json` prints the operation's data, else its text for people;
- * findings end with 1. All output passes one writer, through which no character of a row acts on a terminal.
+ * findings end with 1, and what could not be read with the exit code of why. All output passes one writer, through which no character of a row acts on a terminal.
  */
 import type { Command, OptionValues } from 'commander';
 import type { Config, Need, Provenance } from '../config/config.ts';
-import { exitCodes } from '../errors.ts';
+import { type ErrorCode, exitCodes, type RelayError } from '../errors.ts';
 import { formatLsn } from '../model/position.ts';
 import { printableJson, printableText } from '../observe/printable.ts';
 import type { Load } from './load.ts';
+import { exitCodeOf } from './unread.ts';
 
 /** What a run is given. The configuration is loaded when it is first looked at. */
 export type Call<Options> = {
@@ -16,6 +17,8 @@ export type Call<Options> = {
   readonly provenance: Provenance;
   /** The file that the configuration comes from, if any. */
   readonly file: string | undefined;
+  /** What is wrong with the configuration, for a command that runs `despiteFaults`. */
+  readonly fault: RelayError | undefined;
   /** The configuration once more, from the file as it is now. @throws RelayError CONFIG_INVALID */
   readonly reload: () => ReturnType<Load>;
   readonly options: Options;
@@ -33,11 +36,18 @@ export type CommandResult = {
   readonly text?: string;
   /** Ends with exit code 1. */
   readonly hasFindings?: boolean;
+  /**
+   * Why a part could not be read, while the rest was: the exit code is that of the gravest, whatever was found. Otherwise a
+   * refused password would look to a script like an answer.
+   */
+  readonly unread?: readonly ErrorCode[];
 };
 
 export type Definition<Options> = {
   /** Servers whose settings must be there; without it, all. */
   readonly needs?: readonly Need[];
+  /** Whether it shows what it can where other settings than those of the outbox have faults. */
+  readonly despiteFaults?: boolean;
   /** Rules that concern more than one option. @returns what is wrong */
   readonly validate?: (options: Options, args: readonly string[]) => string | undefined;
   readonly run: (call: Call<Options>) => Promise<CommandResult>;
@@ -47,7 +57,7 @@ export type Definition<Options> = {
 export function define<Options>(
   command: Command,
   load: Load,
-  { needs, validate, run }: Definition<Options>,
+  { needs, despiteFaults, validate, run }: Definition<Options>,
 ): Command {
   return command.action(async (...given: unknown[]) => {
     const self = given.at(-1) as Command;
@@ -59,18 +69,24 @@ export function define<Options>(
     if (fault !== undefined) self.error(`error: ${fault}`);
     const print = (text: string) => self.configureOutput().writeOut?.(`${text}\n`);
     let loaded: ReturnType<Load> | undefined;
-    const { data, text, hasFindings } = await run({
+    const once = () => (loaded ??= load(self, needs, despiteFaults));
+    const {
+      data,
+      text,
+      hasFindings,
+      unread = [],
+    } = await run({
       get config() {
-        loaded ??= load(self, needs);
-        return loaded.config;
+        return once().config;
       },
       get provenance() {
-        loaded ??= load(self, needs);
-        return loaded.provenance;
+        return once().provenance;
       },
       get file() {
-        loaded ??= load(self, needs);
-        return loaded.file;
+        return once().file;
+      },
+      get fault() {
+        return once().fault;
       },
       reload: () => load(self, needs),
       options,
@@ -79,7 +95,9 @@ export function define<Options>(
     });
     if (isJson && data !== undefined) print(toJson(data));
     if (!isJson && text !== undefined) print(text);
-    if (hasFindings === true) process.exitCode = exitCodes.findings;
+    const unreadCode = exitCodeOf(unread);
+    if (unreadCode !== undefined) process.exitCode = unreadCode;
+    else if (hasFindings === true) process.exitCode = exitCodes.findings;
   });
 }
 

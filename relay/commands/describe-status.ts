@@ -1,5 +1,6 @@
 /** A status in words, on one screen: the verdict first, then what it follows from. */
 import { styleText } from 'node:util';
+import type { RelayError } from '../errors.ts';
 import { type KeepReason, keepReasons } from '../model/keep-reasons.ts';
 import { printable } from '../observe/printable.ts';
 import { describeBytes } from '../operations/slot-health.ts';
@@ -11,8 +12,11 @@ import { troubles } from '../operations/verdicts.ts';
 import { brief, describeLimits, describePause } from './describe-control.ts';
 import { count, counted } from './format.ts';
 
-/** @param width of the terminal; without it no line wraps */
-export function describeStatus(status: Status, width?: number): string {
+/**
+ * @param width of the terminal; without it no line wraps
+ * @param fault of the configuration that was read
+ */
+export function describeStatus(status: Status, width?: number, fault?: RelayError): string {
   const rows: [string, string[]][] = [
     ['relays', relayLines(status)],
     ['slot', slotLines(status)],
@@ -34,7 +38,7 @@ export function describeStatus(status: Status, width?: number): string {
       ),
     ),
   );
-  return [...verdictLines(status, width), '', ...labelled].join('\n');
+  return [...verdictLines(status, width), ...faultLines(fault, width), '', ...labelled].join('\n');
 }
 
 const labelWidth = 14;
@@ -49,6 +53,18 @@ function verdictLines({ verdict }: Status, width: number | undefined): string[] 
     ...concerns.flatMap((concern) =>
       wrap(`! ${printable(textOf(concern))}`, width, '  ').map((line) => styleText('yellow', line)),
     ),
+  ];
+}
+
+/** At three in the morning, what runs counts more than a file; but the next start fails on it. */
+function faultLines(fault: RelayError | undefined, width: number | undefined): string[] {
+  if (fault === undefined) return [];
+  const [head = '', ...faults] = fault.message.split('\n').map(printable);
+  const text = `! ${head.replace(/:$/, '')}. No relay starts with that. What it would set counts below with its default.`;
+  return [
+    ...wrap(text, width, '  ').map((line) => styleText('yellow', line)),
+    ...faults.flatMap((line) => wrap(`  ${line}`, width, '    ')),
+    ...wrap(`  ${printable(fault.hint)}`, width, '  '),
   ];
 }
 

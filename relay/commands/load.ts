@@ -1,14 +1,23 @@
 /** Loads the configuration of a command. */
 import type { Command } from 'commander';
-import { type Config, loadConfig, type Need, type Provenance } from '../config/config.ts';
+import { type Loaded, loadConfig, loadDespiteFaults, type Need } from '../config/config.ts';
+import type { RelayError } from '../errors.ts';
 
-/** @param needs servers whose settings must be there; without it, all. @throws RelayError CONFIG_INVALID */
-export type Load = (
-  command: Command,
-  needs?: readonly Need[],
-) => { readonly config: Config; readonly provenance: Provenance; readonly file?: string | undefined };
+/** `fault`: what is wrong with settings that count with their default instead; only where the command goes on with that. */
+type LoadedFor = Omit<Loaded, 'file'> & {
+  readonly file?: string | undefined;
+  readonly fault?: RelayError | undefined;
+};
 
-export const load: Load = (command, needs) => {
+/**
+ * @param needs servers whose settings must be there; without it, all
+ * @param despiteFaults whether the command shows what it can with the settings that are right
+ * @throws RelayError CONFIG_INVALID
+ */
+export type Load = (command: Command, needs?: readonly Need[], despiteFaults?: boolean) => LoadedFor;
+
+export const load: Load = (command, needs, despiteFaults = false) => {
   const { config } = command.optsWithGlobals<{ config?: string }>();
-  return loadConfig({ file: config, ...(needs === undefined ? {} : { needs }) });
+  const options = { file: config, ...(needs === undefined ? {} : { needs }) };
+  return despiteFaults ? loadDespiteFaults(options) : loadConfig(options);
 };

@@ -1,8 +1,9 @@
 /** `outbox-relay status`: what the relays of a slot are doing, with a verdict. */
 import { Command } from 'commander';
 import { createLogUpdate } from 'log-update';
+import type { RelayError } from '../errors.ts';
 import { printableText } from '../observe/printable.ts';
-import { statusOnceStreaming, watchStatus } from '../operations/status.ts';
+import { type Status, statusOnceStreaming, watchStatus } from '../operations/status.ts';
 import { concerns } from '../operations/status-concerns.ts';
 import { verdicts } from '../operations/verdicts.ts';
 import { seconds, wholeNumber } from './arguments.ts';
@@ -33,8 +34,13 @@ ${verdictTable}
 Concerns (.verdict.concerns[].name):
 ${table(Object.entries(concerns))}
 
-Exit codes: 0 the verdict is good, and there is no concern · 1 somebody has to look at it · 64 invalid arguments or
-configuration · 69 Postgres is unreachable · 77 Postgres denies access
+A fault of the configuration does not keep it from showing what the relays do: it names the fault (.configFault), shows the
+default of what the faulty setting would be, and ends with 1. It needs what says which outbox is meant: slot, database.* and
+outbox.table. If that has a fault, or the file cannot be read and the environment does not say it, it ends with 64.
+
+Exit codes: 0 the verdict is good, and there is no concern · 1 somebody has to look at it · 64 invalid arguments, or it is
+not known which outbox is meant · 69 Postgres is unreachable · 77 Postgres denies access · 78 Postgres has no such database,
+or no tables of the relay
 
 Examples:
   $ outbox-relay status
@@ -55,7 +61,7 @@ export function statusCommand(load: Load): Command {
       0,
     )
     .addHelpText('after', help);
-  return define<StatusOptions>(command, load, { needs: ['database'], validate, run });
+  return define<StatusOptions>(command, load, { needs: ['database'], despiteFaults: true, validate, run });
 }
 
 const watchSeconds = 2;
@@ -63,22 +69,27 @@ const watchSeconds = 2;
 /** Lines wrap at the width of a terminal, and not at all where another program reads them. */
 const widthNow = () => (process.stdout.isTTY === true ? process.stdout.columns : undefined);
 
+const faultOf = (fault: RelayError | undefined) =>
+  fault === undefined ? null : { code: fault.code, message: fault.message, hint: fault.hint };
+
 const validate = ({ watch, waitSeconds }: StatusOptions) =>
   watch !== undefined && waitSeconds > 0 ? '--watch and --wait-seconds exclude each other' : undefined;
 
-async function run({ config, options: { json, watch, waitSeconds }, print }: Call<StatusOptions>) {
+async function run({ config, fault, options, print }: Call<StatusOptions>) {
+  const { json, watch, waitSeconds } = options;
+  const dataOf = (status: Status) => ({ ...status, configFault: faultOf(fault) });
   if (watch === undefined) {
     const status = await statusOnceStreaming(config, waitSeconds * 1_000);
     return {
-      data: status,
-      text: describeStatus(status, widthNow()),
-      hasFindings: !status.verdict.isGood,
+      data: dataOf(status),
+      text: describeStatus(status, widthNow(), fault),
+      hasFindings: !status.verdict.isGood || fault !== undefined,
     };
   }
   const isLive = json !== true && process.stdout.isTTY === true;
   const update = isLive ? createLogUpdate(process.stdout) : undefined;
   for await (const status of watchStatus(config, (watch === true ? watchSeconds : watch) * 1_000)) {
-    const text = json === true ? JSON.stringify(status) : describeStatus(status, widthNow());
+    const text = json === true ? JSON.stringify(dataOf(status)) : describeStatus(status, widthNow(), fault);
     if (update === undefined) print(text);
     else update(printableText(text));
   }

@@ -4,29 +4,18 @@
  */
 import { existsSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
-import { z } from 'zod';
 import { RelayError } from '../errors.ts';
+import { type Fault, faultsOf, findMisspelt, invalid, type Sources } from './faults.ts';
 import { fromText, longForms, readSettingsFile, type UnsetReference } from './file.ts';
-import { distance, nearestName } from './nearest-name.ts';
 import { maskPostgresUrl } from './postgres-url.ts';
 import { configRules, reachesOtherProgress } from './rules.ts';
-import { type Config, configSchema, reloadable } from './schema.ts';
-import type { SettingMeta } from './setting.ts';
-import { getIn, hasIn, isTree, setIn, type Tree } from './tree.ts';
+import { type Config, configSchema } from './schema.ts';
+import { type Setting, settings } from './settings.ts';
+import { getIn, hasIn, isTree, removeIn, setIn, type Tree } from './tree.ts';
 import { usesRegistry } from './value-format.ts';
 
 export type { Config } from './schema.ts';
-
-/** One setting as documented: its place in `relay.yaml`, environment variable, default and description. */
-export type Setting = SettingMeta & {
-  readonly path: readonly string[];
-  readonly env: string;
-  readonly default: unknown;
-  /** Whether it changes without a restart. */
-  readonly reload: boolean;
-  /** The value that an empty text stands for, if any; `unset` where the key is then absent. */
-  readonly off: 'unset' | '' | readonly [] | Readonly<Record<string, never>> | undefined;
-};
+export { environmentName, type Setting, settings } from './settings.ts';
 
 /**
  * Where an effective value came from: `default`, the file's name, the environment variable's name, or `not set` for a
@@ -35,8 +24,6 @@ export type Setting = SettingMeta & {
 export type Provenance = ReadonlyMap<string, string>;
 
 type Environment = Readonly<Record<string, string | undefined>>;
-
-export const settings: readonly Setting[] = listSettings(configSchema, []);
 
 /** A server that a command uses. The settings without a default are the addresses of these. */
 export type Need = 'database' | 'kafka' | 'registry';
@@ -53,23 +40,94 @@ const unsetAddresses: Readonly<Record<Need, { path: readonly string[]; value: un
   registry: { path: ['registry', 'url'], value: 'http://not-set.invalid/' },
 };
 
+export type LoadOptions = {
+  readonly file?: string | undefined;
+  readonly env?: Environment;
+  readonly needs?: readonly Need[];
+};
+
+export type Loaded = {
+  readonly config: Config;
+  readonly provenance: Provenance;
+  /** The file that was read, if any. */
+  readonly file: string | undefined;
+};
+
 /**
  * Loads and validates the configuration. `file` must exist when given; otherwise `relay.yaml` is read if present. A
  * server that is not among `needs` may go without an address; by default all three are needed.
- * @throws RelayError CONFIG_INVALID naming every faulty key.
+ * @throws RelayError CONFIG_INVALID naming every faulty key, the file and the variables
  */
-export function loadConfig(
-  options: { file?: string | undefined; env?: Environment; needs?: readonly Need[] } = {},
-): {
-  config: Config;
-  provenance: Provenance;
-  /** The file that was read, if any. */
-  file: string | undefined;
-} {
+export function loadConfig(options: LoadOptions = {}): Loaded {
+  const { tree, told, faults, needs: _, ...sources } = read(options);
+  return { config: validated(tree, faults, told, sources), ...sources };
+}
+
+/**
+ * The same for a command that shows what it can: a setting with a fault counts with its default, and `fault` says so. Never
+ * what says which outbox is meant: of another one nothing is to be shown.
+ * @throws RelayError CONFIG_INVALID if a fault concerns that, or may
+ */
+export function loadDespiteFaults(
+  options: LoadOptions = {},
+): Loaded & { readonly fault: RelayError | undefined } {
+  let reading: Reading;
+  let fault: RelayError | undefined;
+  let isBlind = false;
+  try {
+    reading = read(options);
+  } catch (error) {
+    // Nothing is known of the file, but what the environment says.
+    if (!(error instanceof RelayError)) throw error;
+    fault = error;
+    isBlind = true;
+    reading = read({ ...options, file: '' });
+  }
+  const { tree, told, needs, faults, ...sources } = reading;
+  let judged = judge(tree, faults, told);
+  fault ??= judged.faults.length === 0 ? undefined : invalid(judged.faults, sources);
+  // A name that is no setting may have been meant to be one of these.
+  isBlind ||= judged.faults.some(({ isUnknown }) => isUnknown);
+  if (isBlind && !saysWhichOutbox.every((key) => sources.provenance.get(key) !== 'default')) throw fault;
+  // A default may break a rule that the faulty value kept: such a setting counts with its default, too.
+  for (let round = 0; judged.config === undefined; round++) {
+    // What is missing where the rest of its section needs it leaves with that section.
+    const paths = judged.faults.map(({ path }) => (hasIn(tree, path) ? path : path.slice(0, -1)));
+    if (round > settings.length || judged.faults.some(({ path }) => isVital(path))) throw fault;
+    for (const path of paths) if (path.length > 0 && !isVital(path)) removeIn(tree, path);
+    fillUnneeded(tree, needs, new Map(sources.provenance));
+    judged = judge(tree, [], told);
+  }
+  return { config: judged.config, ...sources, fault };
+}
+
+/** Settings by which a command finds the outbox. */
+const saysWhichOutbox = ['slot.name', 'database.url'];
+const vital = ['slot.name', 'database', 'outbox.table'];
+
+/** Whether a fault there concerns which outbox is meant, or a section that holds what says so. */
+function isVital(path: readonly string[]): boolean {
+  const key = path.join('.');
+  return vital.some((each) => `${each}.`.startsWith(`${key}.`) || `${key}.`.startsWith(`${each}.`));
+}
+
+/** What was read, before it is judged. */
+type Reading = {
+  readonly tree: Tree;
+  readonly provenance: Map<string, string>;
+  readonly file: string | undefined;
+  readonly needs: readonly Need[];
+  readonly faults: readonly Fault[];
+  /** Keys and sections whose further faults would only repeat these. */
+  readonly told: readonly string[];
+};
+
+/** @param options.file empty for none. @throws RelayError CONFIG_INVALID for a file of which nothing can be read */
+function read(options: LoadOptions): Reading {
   const env = options.env ?? process.env;
   const file =
-    options.file ?? env.OUTBOX_RELAY_CONFIG ?? (existsSync('relay.yaml') ? 'relay.yaml' : undefined);
-  const faults: string[] = [];
+    (options.file ?? env.OUTBOX_RELAY_CONFIG ?? (existsSync('relay.yaml') ? 'relay.yaml' : '')) || undefined;
+  const faults: Fault[] = [];
   const { tree, unset } =
     file === undefined ? { tree: {}, unset: [] } : readSettingsFile(file, env, { settings, faults });
   const provenance = new Map<string, string>();
@@ -90,7 +148,7 @@ export function loadConfig(
   const told = settleReferences(unset, { tree, provenance, needs, faults });
   faults.push(...findMisspelt(env));
   fillUnneeded(tree, needs, provenance);
-  return { config: validated(tree, faults, told), provenance, file };
+  return { tree, provenance, file, needs, faults, told };
 }
 
 /**
@@ -105,7 +163,7 @@ function settleReferences(
     provenance,
     needs,
     faults,
-  }: { tree: Tree; provenance: Map<string, string>; needs: readonly Need[]; faults: string[] },
+  }: { tree: Tree; provenance: Map<string, string>; needs: readonly Need[]; faults: Fault[] },
 ): readonly string[] {
   const told: string[] = [];
   for (const { path, variable } of unset) {
@@ -115,7 +173,12 @@ function settleReferences(
     if (setting !== undefined && provenance.get(key) === setting.env) continue;
     const section = allNeeds.find((need) => need === path[0]);
     const isNeeded = section === undefined || needs.includes(section);
-    if (isNeeded) faults.push(`${path.join('.')} refers to ${variable}, which is not set`);
+    if (isNeeded)
+      faults.push({
+        path: setting?.path ?? path,
+        variable,
+        message: `${path.join('.')} refers to ${variable}, which is not set`,
+      });
     setIn(tree, path, undefined);
     provenance.set(key, notSet);
     told.push(isNeeded ? key : section);
@@ -125,23 +188,36 @@ function settleReferences(
 
 /** Validates settings that a program gives; neither a file nor the environment is read. @throws RelayError CONFIG_INVALID */
 export function configOf(settings: unknown): Config {
-  if (!isTree(settings)) throw invalid(['the settings must be an object']);
+  if (!isTree(settings)) throw invalid([{ path: [], message: 'the settings must be an object' }]);
   return validated(longForms(structuredClone(settings)), [], []);
 }
 
+function validated(tree: Tree, before: readonly Fault[], told: readonly string[], sources?: Sources): Config {
+  const { config, faults } = judge(tree, before, told);
+  if (config === undefined) throw invalid(faults, sources);
+  return config;
+}
+
 /**
- * @param faults found so far
+ * @param before faults that were found so far
  * @param told keys and sections whose further faults would only repeat these
+ * @returns no configuration if there is a fault
  */
-function validated(tree: Tree, faults: string[], told: readonly string[]): Config {
+function judge(
+  tree: Tree,
+  before: readonly Fault[],
+  told: readonly string[],
+): { readonly config: Config | undefined; readonly faults: readonly Fault[] } {
   const isNew = (key: string) => !told.some((each) => key === each || key.startsWith(`${each}.`));
+  const faults = [...before];
   const parsed = configSchema.safeParse(tree);
-  if (lacksRegistry(tree) && isNew('registry.url')) faults.push(registryRequired);
+  if (lacksRegistry(tree) && isNew('registry.url'))
+    faults.push({ path: ['registry', 'url'], message: registryRequired });
   if (!parsed.success)
     faults.push(
       ...parsed.error.issues
         .filter(({ path }) => isNew(path.join('.')))
-        .map((issue) => describeIssue(issue, tree)),
+        .flatMap((issue) => faultsOf(issue, tree)),
     );
   else {
     const { kafka, slot } = parsed.data;
@@ -149,10 +225,13 @@ function validated(tree: Tree, faults: string[], told: readonly string[]): Confi
     kafka.progressTopic = template.replaceAll('{slot}', slot.name);
     faults.push(...brokenRules(parsed.data, isNew));
     if (reachesOtherProgress(template, parsed.data))
-      faults.push('topics.allow must not match the kafka.progressTopic of other slots');
+      faults.push({
+        path: ['topics', 'allow'],
+        message: 'topics.allow must not match the kafka.progressTopic of other slots',
+      });
   }
-  if (faults.length > 0 || !parsed.success) throw invalid(faults);
-  return parsed.data;
+  // Everything that is wrong with the schema may be told already.
+  return { config: parsed.success && faults.length === 0 ? parsed.data : undefined, faults };
 }
 
 const registryRequired =
@@ -167,16 +246,11 @@ function lacksRegistry(tree: Tree): boolean {
   );
 }
 
-function brokenRules(config: Config, isNew: (key: string) => boolean = () => true): string[] {
+function brokenRules(config: Config, isNew: (key: string) => boolean = () => true): Fault[] {
   const faults = configRules.map((rule) => rule(config)).filter((fault) => fault !== undefined);
-  return faults.filter(({ key }) => isNew(key)).map(({ key, message }) => `${key} ${message}`);
-}
-
-function invalid(faults: readonly string[]): RelayError {
-  return new RelayError(
-    'CONFIG_INVALID',
-    `the configuration has ${faults.length} fault(s):\n  ${faults.join('\n  ')}`,
-  );
+  return faults
+    .filter(({ key }) => isNew(key))
+    .map(({ key, message }) => ({ path: key.split('.'), message: `${key} ${message}` }));
 }
 
 /** Keys of the settings that differ: those that changed just now, and those that wait for a restart. */
@@ -262,114 +336,6 @@ export function maskUrl(text: string): string {
   return url.toString();
 }
 
-function listSettings(schema: z.ZodType, path: string[]): Setting[] {
-  const inner = unwrap(schema);
-  if (inner instanceof z.ZodObject)
-    return Object.entries(inner.shape).flatMap(([key, child]) =>
-      listSettings(child as z.ZodType, [...path, key]),
-    );
-  const meta = schema.meta() as SettingMeta | undefined;
-  if (meta?.kind === undefined) throw new Error(`setting ${path.join('.')} is not described`);
-  const fallback = schema.safeParse(undefined);
-  return [
-    {
-      ...meta,
-      path,
-      env: meta.env ?? environmentName(path),
-      default: fallback.success ? fallback.data : undefined,
-      reload: reloadable.has(path.join('.')),
-      off: offOf(schema, meta.kind, fallback),
-    },
-  ];
-}
-
 function meaningOfEmpty(off: Setting['off']): unknown {
   return off === 'unset' ? undefined : off;
-}
-
-/** Derived from the schema, so that no setting can be forgotten. */
-function offOf(
-  schema: z.ZodType,
-  kind: SettingMeta['kind'],
-  fallback: z.ZodSafeParseResult<unknown>,
-): Setting['off'] {
-  if (fallback.success && fallback.data === undefined) return 'unset';
-  if (kind === 'string' && schema.safeParse('').success) return '';
-  if (kind === 'list' && schema.safeParse([]).success) return [];
-  if (kind === 'map' && schema.safeParse({}).success) return {};
-  return undefined;
-}
-
-function unwrap(schema: z.ZodType): z.ZodType {
-  return schema instanceof z.ZodPrefault ? unwrap(schema.unwrap() as z.ZodType) : schema;
-}
-
-/** `publish.lingerMs` is `OUTBOX_RELAY_PUBLISH_LINGER_MS`. */
-export function environmentName(path: readonly string[]): string {
-  return `OUTBOX_RELAY_${path.map((part) => part.replace(/[A-Z]/g, '_$&')).join('_')}`.toUpperCase();
-}
-
-/** Read elsewhere, not settings. */
-const otherVariables: ReadonlySet<string> = new Set([
-  'OUTBOX_RELAY_CONFIG',
-  'OUTBOX_RELAY_CACHE',
-  'OUTBOX_RELAY_FAILPOINT',
-]);
-
-/** Kubernetes gives each container such variables for every service whose name starts like ours. */
-function isOfService(name: string, value: string): boolean {
-  return (
-    /_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?$/.test(name) ||
-    /^(tcp|udp|sctp):\/\//.test(value)
-  );
-}
-
-/** A misspelled variable is an error, as a misspelled key in the file is: the setting would silently keep another value. */
-function findMisspelt(env: Environment): string[] {
-  const known = settings.map((setting) => setting.env);
-  // Three settings have variables with other names. A name derived from their keys means them.
-  const byKey = new Map(settings.map((setting) => [environmentName(setting.path), setting.env]));
-  const nearest = (name: string) => byKey.get(nearestName(name, [...byKey.keys()]))!;
-  return Object.entries(env)
-    .filter(([name, value]) => name.startsWith('OUTBOX_RELAY_') && !isOfService(name, value ?? ''))
-    .filter(([name]) => !known.includes(name) && !otherVariables.has(name))
-    .map(([name]) => `${name} is not a setting; the nearest is ${nearest(name)}`);
-}
-
-/** A letter that is missing, wrong or too much, or two that are swapped. */
-const slipOfThePen = 2;
-
-/** Words for the nearest in the section that it is in, or, if none there is near, the one of that name in another. */
-function nearestSetting(section: readonly PropertyKey[], name: string): string {
-  const within = settings.filter(({ path }) => section.every((part, at) => path[at] === part));
-  const names = [...new Set(within.flatMap(({ path }) => path[section.length] ?? []))];
-  const nearest = names.length === 0 ? undefined : nearestName(name, names);
-  const isNear = nearest !== undefined && distance(name, nearest) <= slipOfThePen;
-  const elsewhere = isNear ? undefined : settings.find(({ path }) => path.at(-1) === name);
-  if (elsewhere !== undefined) return `; did you mean ${elsewhere.path.join('.')}?`;
-  return nearest === undefined ? '' : `; the nearest is ${[...section, nearest].join('.')}`;
-}
-
-/** What a setting of several values looks like in the file: people write one value as text. */
-const forms = {
-  list: (name: string) => `must be a list, also of one value, such as "${name}: [first, second]"`,
-  map: (name: string) => `must have names and values, such as "${name}: { name: value }"`,
-} as const;
-
-function describeIssue(issue: z.core.$ZodIssue, tree: Tree): string {
-  const key = issue.path.join('.');
-  const setting = settings.find(({ path }) => path.every((name, at) => name === issue.path[at]));
-  if (issue.code === 'unrecognized_keys') {
-    const describe = (name: string) =>
-      setting?.names === undefined
-        ? `${[...issue.path, name].join('.')} is not a setting${nearestSetting(issue.path, name)}`
-        : `${key} has no ${JSON.stringify(name)}, only ${setting.names.join(', ')} (${setting.env})`;
-    return issue.keys.map(describe).join('\n  ');
-  }
-  const isWhole = setting?.path.length === issue.path.length && hasIn(tree, setting.path);
-  if (isWhole && issue.code === 'invalid_type' && (setting.kind === 'list' || setting.kind === 'map'))
-    return `${key} ${forms[setting.kind](setting.path.at(-1)!)} (${setting.env})`;
-  // What is wrong with the name of an entry is a level below.
-  const { message } = issue.code === 'invalid_key' ? (issue.issues[0] ?? issue) : issue;
-  return `${key} ${message.replace(/^Invalid input: /, '')}${setting === undefined ? '' : ` (${setting.env})`}`;
 }

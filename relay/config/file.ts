@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { RelayError } from '../errors.ts';
+import type { Fault } from './faults.ts';
 import type { SettingMeta } from './setting.ts';
 import { isTree, type Tree } from './tree.ts';
 
@@ -24,20 +25,29 @@ export type UnsetReference = { readonly path: readonly string[]; readonly variab
 export function readSettingsFile(
   file: string,
   env: Environment,
-  { settings, faults }: { readonly settings: readonly Described[]; readonly faults: string[] },
+  { settings, faults }: { readonly settings: readonly Described[]; readonly faults: Fault[] },
 ): { tree: Tree; unset: readonly UnsetReference[] } {
   const found = parsed(file);
-  if (!isTree(found)) throw new RelayError('CONFIG_INVALID', `${file} must hold a mapping of settings`);
+  if (!isTree(found))
+    throw new RelayError('CONFIG_INVALID', `${file} must hold a mapping of settings`, {
+      hint: `Correct ${file}: each line is the name of a setting, a colon and its value. ${template}`,
+    });
   const unset: UnsetReference[] = [];
   return { tree: interpolate(longForms(found), [], { env, settings, unset, faults }) as Tree, unset };
 }
+
+const template = '`outbox-relay config --defaults` prints a file with every setting.';
 
 function parsed(file: string): unknown {
   let source: string;
   try {
     source = readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new RelayError('CONFIG_INVALID', `the configuration file ${file} cannot be read`, { cause });
+    const why = 'code' in (cause as Error) ? ` (${(cause as NodeJS.ErrnoException).code})` : '';
+    throw new RelayError('CONFIG_INVALID', `the configuration file ${file} cannot be read${why}`, {
+      cause,
+      hint: `Name another file with -c or OUTBOX_RELAY_CONFIG, or make ${file} readable. ${template}`,
+    });
   }
   // Loaded here: it takes a tenth of the start of a process, and most commands have no file.
   const { parseDocument } = createRequire(import.meta.url)('yaml') as typeof import('yaml');
@@ -50,6 +60,9 @@ function parsed(file: string): unknown {
     throw new RelayError(
       'CONFIG_INVALID',
       `${file} is not valid YAML${line === undefined ? '' : ` at line ${line}`}: ${reason}`,
+      {
+        hint: `Correct ${file}${line === undefined ? '' : `, at line ${line} or just before it`}. ${template}`,
+      },
     );
   }
   return document.toJS() ?? {};
@@ -66,7 +79,7 @@ type Surroundings = {
   readonly settings: readonly Described[];
   /** Gets each reference to a variable that is not set. */
   readonly unset: UnsetReference[];
-  readonly faults: string[];
+  readonly faults: Fault[];
 };
 
 /**
@@ -99,7 +112,7 @@ function interpolate(value: unknown, path: readonly string[], surroundings: Surr
 }
 
 /** The value that a text stands for, in a variable as where the file refers to one. */
-export function fromText(setting: Described, raw: string, faults: string[]): unknown {
+export function fromText(setting: Described, raw: string, faults: Fault[]): unknown {
   switch (setting.kind) {
     case 'integer':
       return /^-?\d+$/.test(raw) ? Number(raw) : raw;
@@ -115,7 +128,10 @@ export function fromText(setting: Described, raw: string, faults: string[]): unk
       const names = pairs.map(([name]) => name);
       const twice = names.find((name, at) => names.indexOf(name) < at);
       // In a file, this is no YAML.
-      if (twice !== undefined) faults.push(`${setting.path.join('.')} names ${twice} twice (${setting.env})`);
+      if (twice !== undefined) {
+        const { path, env } = setting;
+        faults.push({ path, message: `${path.join('.')} names ${twice} twice (${env})` });
+      }
       return Object.fromEntries(pairs);
     }
     default:

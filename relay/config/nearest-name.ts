@@ -1,5 +1,8 @@
 /** Finds the name that a misspelled one was meant to be: the one with the fewest letters to change, add or remove. */
 
+/** A letter that is missing, wrong or too much, or two that are swapped. */
+export const slipOfThePen = 2;
+
 /** @param names at least one */
 export function nearestName(name: string, names: readonly string[]): string {
   return names.reduce((best, next) => (distance(name, next) < distance(name, best) ? next : best));

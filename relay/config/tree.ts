@@ -27,3 +27,9 @@ export function setIn(tree: Tree, path: readonly string[], value: unknown): void
   }
   node[path.at(-1)!] = value;
 }
+
+/** Also a key that is there without a value. */
+export function removeIn(tree: Tree, path: readonly string[]): void {
+  const parent = getIn(tree, path.slice(0, -1));
+  if (isTree(parent)) delete parent[path.at(-1)!];
+}

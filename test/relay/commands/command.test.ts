@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { afterEach, expect, test } from 'vitest';
 import { type Definition, define } from '../../../relay/commands/command.ts';
 import { loadConfig } from '../../../relay/config/config.ts';
-import { exitCodes } from '../../../relay/errors.ts';
+import { type ErrorCode, exitCodes } from '../../../relay/errors.ts';
 
 afterEach(() => {
   process.exitCode = undefined; // the command sets it, and this process is the test's
@@ -53,6 +53,25 @@ test('data is for a command below one that has --json too, wherever it stands', 
 test('findings end with 1, and nothing else does', async () => {
   expect((await run({ run: async () => ({ hasFindings: false }) })).exitCode).toBeUndefined();
   expect((await run({ run: async () => ({ hasFindings: true }) })).exitCode).toBe(exitCodes.findings);
+});
+
+test('what could not be read ends with the exit code of why, whatever was found', async () => {
+  const codeOf = async (...unread: ErrorCode[]) => {
+    const codes = [];
+    for (const hasFindings of [false, true]) {
+      codes.push((await run({ run: async () => ({ hasFindings, unread }) })).exitCode);
+      process.exitCode = undefined;
+    }
+    return codes;
+  };
+  for (const server of ['POSTGRES', 'KAFKA', 'REGISTRY'] as const) {
+    expect(await codeOf(`${server}_UNAUTHORIZED`)).toEqual(Array(2).fill(exitCodes.unauthorized));
+    expect(await codeOf(`${server}_UNAVAILABLE`)).toEqual(Array(2).fill(exitCodes.unavailable));
+  }
+  // An outage may be over the next time, and a refusal is not.
+  expect(await codeOf('KAFKA_UNAVAILABLE', 'POSTGRES_UNAUTHORIZED')).toEqual([77, 77]);
+  expect(await codeOf('KAFKA_UNAVAILABLE', 'DATABASE_MISSING')).toEqual([78, 78]);
+  expect(await codeOf()).toEqual([undefined, exitCodes.findings]);
 });
 
 test('a run gets its arguments one by one, and the configuration once it asks for it', async () => {
