@@ -100,12 +100,12 @@ export const tables: Readonly<Record<string, () => string>> = {
 
 const exitCodeMeanings: Readonly<Record<(typeof exitCodes)[keyof typeof exitCodes], string>> = {
   0: 'done',
-  1: 'the command ran and found a problem: a failed check, a missing event',
+  1: 'the command ran, read everything that it needs, and found a problem: a failed check, a missing event. `check` ends with it for every check that fails, also if a server refuses the sign-in',
   64: 'wrong arguments or configuration',
-  69: 'a server did not answer. `run` never exits with this code, it retries',
+  69: 'a server did not answer, also if the command shows what it could read of the others. `run` never exits with this code, it retries',
   70: 'a bug in the relay',
-  77: 'credentials or a right are missing or wrong',
-  78: 'the relay stopped itself. The error code and the hint say what to do; restarting does not help',
+  77: 'credentials or a right are missing or wrong, also if the command shows what it could read without them',
+  78: 'the relay stopped itself. The error code and the hint say what to do; restarting does not help. A command ends with it, too, if a server is not as the relay needs it, for example without the database',
 };
 
 /** By the kind of right, without the schema and the types of parameters. */

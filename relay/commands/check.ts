@@ -17,7 +17,11 @@ has an id of its own (<kafka.transactionalIdPrefix>.<slot>.check), so it does no
 Run it with the settings and the database role of the relay. It cannot see topics that its Kafka principal may not
 describe.
 
-Exit codes: 0 no check failed; there may be warnings (!) · 1 a check failed · 64 invalid arguments or configuration
+A server that refuses the sign-in, or does not answer, is a failed check like any other: the others are made all the same,
+and the exit code is 1.
+
+Exit codes: 0 no check failed; there may be warnings (!) · 1 a check failed, for whatever reason · 64 invalid arguments or
+configuration
 
 Examples:
   $ outbox-relay check

@@ -36,8 +36,11 @@ Give the event, --key or --type: one excludes the others. By --key and --type it
 where the next ones begin. What was not read is said: "not found" names the records that were read, and never means that
 the event does not exist.
 
-Exit codes: 0 found · 1 nothing found, or a part could not be read · 64 invalid arguments or configuration · 69 a server is
-unreachable · 77 access denied
+A part that could not be read is named with the reason, and the rest is shown. The exit code is then that of the reason,
+whether or not something was found, so that 1 never stands for what nobody could see.
+
+Exit codes: 0 found · 1 nothing found, and everything was read · 64 invalid arguments or configuration · 69 a server is
+unreachable · 77 access denied · 78 a server is not as the relay needs it, as a database that does not exist
 
 Examples:
   $ outbox-relay find 6f1c2c4e-7f0e-4f0a-9c53-2a5d1c6f9b10
@@ -100,8 +103,12 @@ async function run({ config, options, args }: Call<FindCommandOptions>) {
       recordsMax: options.records,
       onStep: (step) => progress.show(step, step.stage),
     });
-    const isWhole = Object.values(found.missing).every((each) => each === null);
-    return { data: found, text: describeFound(found), hasFindings: found.events.length === 0 || !isWhole };
+    return {
+      data: found,
+      text: describeFound(found),
+      hasFindings: found.events.length === 0,
+      unread: Object.values(found.missing).flatMap((each) => each?.code ?? []),
+    };
   } finally {
     progress.end();
   }

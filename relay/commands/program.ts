@@ -44,6 +44,7 @@ SCHEMA_REGISTRY_URL are enough to start; \`outbox-relay config\` shows every set
 
 Exit codes: 0 done · 1 the command ran and found a problem · 64 invalid arguments or configuration · 69 a server is
 unreachable · 70 a bug in the relay · 77 access denied · 78 the relay stopped itself; the message says what to do
+69, 77 and 78 count also where a command shows what it could read of the rest; 1 is never for what nobody could see
 
 First steps:
   $ outbox-relay init

@@ -1,6 +1,6 @@
 /** What people learn of an event: where it is, and its story. Data only. */
 import type { ValueFormatName } from '../../config/value-format.ts';
-import type { RelayError } from '../../errors.ts';
+import type { ErrorCode, RelayError } from '../../errors.ts';
 import type { Letter, LetterAction } from '../dead-letters/letter.ts';
 
 /** What to look for. Times narrow it: of rows when they were written, of records when they were committed. */
@@ -23,7 +23,7 @@ export type Cursor =
   | { readonly part: 'letters'; readonly position: string | null };
 
 /** A part of the answer that could not be read. */
-export type Missing = { readonly code: string; readonly message: string; readonly hint: string };
+export type Missing = { readonly code: ErrorCode; readonly message: string; readonly hint: string };
 
 export const missingOf = ({ code, message, hint }: RelayError): Missing => ({ code, message, hint });
 

@@ -396,6 +396,26 @@ describe('find', { timeout: 60_000 }, () => {
     });
   });
 
+  it('ends with the exit code of why a part was not read, and not with that of an event that was not found', async () => {
+    const [id] = await world.write([{ key: 'k', seq: 1 }]);
+    await world.read([id!]);
+    const changed = (part: 'password' | 'pathname', value: string) => {
+      const url = new URL(world.database.url);
+      url[part] = value;
+      return { DATABASE_URL: url.href };
+    };
+    const refused = changed('password', 'wrong');
+    const away = { KAFKA_BROKERS: '127.0.0.1:1', OUTBOX_RELAY_KAFKA_CONNECT_TIMEOUT_MS: '500' };
+    const codeOf = async (env: Record<string, string>, name: string) =>
+      (await world.commandWith(env, 'find', name)).code;
+    expect(await codeOf(refused, notAnEvent)).toBe(77);
+    expect(await codeOf(changed('pathname', '/nobody_made_it'), notAnEvent)).toBe(78);
+    expect(await codeOf(away, notAnEvent)).toBe(69);
+    const seen = await world.commandWith(refused, 'find', id!);
+    expect(seen).toMatchObject({ code: 77, stdout: expect.stringMatching(/record +\S+, partition \d/) });
+    expect(seen.stdout).toContain('! Not read: the outbox table');
+  });
+
   it('takes rows that row-level security hides for unknown', async () => {
     const [id] = await world.write([{ key: 'k', seq: 1 }]);
     await world.read([id!]);
