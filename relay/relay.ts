@@ -31,6 +31,7 @@ import type { SchemaSource } from './encode/registry/schemas.ts';
 import { asRelayError, RelayError } from './errors.ts';
 import { readControl } from './ledger/control.ts';
 import { recordOwnRecovery } from './ledger/own-recoveries.ts';
+import { readMarks } from './ledger/progress-copy.ts';
 import type { StreamSample } from './observe/facts.ts';
 import { failpoint } from './observe/failpoints.ts';
 import type { RelayObserver } from './observe/observer.ts';
@@ -131,6 +132,7 @@ export class Relay {
       kafka: this.#kafka,
       admin: this.#admin,
       watched: this.#watched,
+      reachPostgres: () => readMarks(this.#pool, config.slot.name),
       onTrouble: (failure) => this.#reportTail(failure),
     });
     this.#slotTaker = new SlotTaker({

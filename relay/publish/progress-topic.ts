@@ -33,9 +33,17 @@ export const progressTopicSettings = {
   ],
 };
 
-/** Creates the progress topic if it does not exist. Only then does the relay need the right to create it. */
-export async function ensureProgressTopic(admin: Admin, topic: string): Promise<void> {
+/**
+ * Creates the progress topic if it does not exist. Only then does the relay need the right to create it.
+ * @param before is waited for before the topic is created, and keeps it from being created if it fails
+ */
+export async function ensureProgressTopic(
+  admin: Admin,
+  topic: string,
+  before: () => Promise<unknown> = async () => {},
+): Promise<void> {
   if (await exists(admin, topic)) return;
+  await before();
   try {
     await admin.createTopics({
       waitForLeaders: true,

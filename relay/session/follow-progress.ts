@@ -14,6 +14,8 @@ export type ProgressFollowerOptions = {
   readonly kafka: Kafka;
   readonly admin: Admin;
   readonly watched: Watched;
+  /** Fails where Postgres does not take us: then no topic is made that nobody would use. */
+  readonly reachPostgres: () => Promise<unknown>;
   readonly onTrouble?: (failure: RelayError | undefined) => void;
 };
 
@@ -61,10 +63,11 @@ export class ProgressFollower {
   }
 
   async #ensureTopic(): Promise<void> {
-    const { config, admin, watched } = this.#use;
+    const { config, admin, watched, reachPostgres } = this.#use;
+    const topic = config.kafka.progressTopic;
     try {
       await watched('connecting to Kafka', admin.connect());
-      await watched('looking for the progress topic', ensureProgressTopic(admin, config.kafka.progressTopic));
+      await watched('looking for the progress topic', ensureProgressTopic(admin, topic, reachPostgres));
     } catch (error) {
       // The client would keep a connection on which nothing comes back for as long as TCP does: a quarter of an hour.
       await admin.disconnect().catch(() => {});

@@ -55,12 +55,18 @@ export function whileHoldingForeignSlot<Result extends object>(
 }
 
 async function whileHolding<Result extends object>(
-  { config, kafka }: Means,
+  { config, pool, kafka }: Means,
   use: (held: HeldSlot) => Promise<Result>,
   work: Pick<SessionWork<HeldSlot['slot']>, 'takeSlot' | 'readDatabase'>,
 ): Promise<Result> {
   const admin = kafka.admin();
-  const follower = new ProgressFollower({ config, kafka, admin, watched: (_, work) => work });
+  const follower = new ProgressFollower({
+    config,
+    kafka,
+    admin,
+    watched: (_, work) => work,
+    reachPostgres: () => readMarks(pool, config.slot.name),
+  });
   try {
     const tail = await follower.follow();
     const done = await holdSession(
