@@ -103,12 +103,14 @@ async function answers(given: InitOptions): Promise<Project> {
     const option = given[key];
     if (option !== undefined || asking === undefined) return read(option ?? fallback);
     for (;;) {
-      const answer = read((await asking.question(`${question} (${fallback}): `)).trim() || fallback);
+      const prompt = `${question} (${fallback}): `;
+      const typed = await asking.question(prompt);
+      const answer = read(typed.trim() || fallback);
       const fault = faultOf(key, answer);
       if (fault === undefined) {
-        // Whatever followed the user was hidden while it was typed.
-        if (masked(String(answer)) !== String(answer))
-          process.stdout.write(`  ${shownAddress(String(answer))}\n`);
+        // Whatever followed the user was hidden while it was typed. Now it is known what of it is a password.
+        if (typed.trim() !== '' && masked(typed) !== typed)
+          terminal.replaceLine(prompt.length + typed.length, `${prompt}${shownAddress(String(answer))}`);
         return answer;
       }
       process.stdout.write(`  ${fault}\n`);
@@ -156,12 +158,24 @@ function nextCommands(project: Project, dir: string): string[] {
   const inFolder = path.resolve(dir) === process.cwd() ? '' : `cd ${quoted(dir)} && `;
   const register = ' && npx outbox-relay schemas register --wait-seconds 60';
   const prepare = `npx outbox-relay migrate${project.format === 'json' ? '' : register}`;
-  const first = isLocal(project)
-    ? 'docker compose up --detach --wait'
-    : keepsSecret(project.databaseUrl)
-      ? `export DATABASE_URL='…'`
-      : 'npx outbox-relay config';
-  return [`${inFolder}${first}`, prepare, 'npx outbox-relay check && npx outbox-relay run'];
+  const begin = [...(isLocal(project) ? ['docker compose up --detach --wait'] : []), ...exportsOf(project)];
+  const [first, ...more] = begin.length === 0 ? ['npx outbox-relay config'] : begin;
+  return [`${inFolder}${first}`, ...more, prepare, 'npx outbox-relay check && npx outbox-relay run'];
+}
+
+/** What relay.yaml and the consumer refer to. */
+function exportsOf({ databaseUrl, format, registryUrl }: Project): string[] {
+  const variables = {
+    DATABASE_URL: databaseUrl,
+    ...(format === 'json' ? {} : { SCHEMA_REGISTRY_URL: registryUrl }),
+  };
+  return Object.entries(variables)
+    .filter(([, address]) => keepsSecret(address))
+    .map(([name, address]) => {
+      const shown = shownAddress(address);
+      const note = shown.includes('***') ? '  # with the password for ***' : '';
+      return `export ${name}=${quoted(shown)}${note}`;
+    });
 }
 
 /** Whether the database is that of `compose.yaml`. */
@@ -173,9 +187,8 @@ function lookCommands(project: Project): string[] {
     ? 'docker compose exec postgres psql --username postgres app'
     : `psql ${keepsSecret(project.databaseUrl) ? '"$DATABASE_URL"' : quoted(project.databaseUrl)}`;
   const wait = 'npx outbox-relay status --wait-seconds 300';
-  const secret = isLocal(project) || !keepsSecret(project.databaseUrl) ? [] : [`export DATABASE_URL='…'`];
   return [
-    ...secret,
+    ...exportsOf(project),
     wait,
     `${psql} --command "${firstEvent(project)}"`,
     `npm install ${packagesOf(project)} && node consumer.mjs`,

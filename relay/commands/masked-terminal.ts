@@ -3,18 +3,21 @@
  * of `password=`, and wherever the cursor is. The line keeps its length, so that the cursor stays where it belongs.
  */
 import { Writable } from 'node:stream';
-import { isSecretKey } from '../operations/init/files.ts';
+import { isSecretKey } from '../operations/init/secret-keys.ts';
 
 /**
  * A line that is being typed, with `*` for each character that may be of a password: all behind the first `:` of an
  * address. Nobody knows yet where a password ends, since `@` and `/` may be part of it, and the digits of one look like a
- * port.
+ * port. Only behind an address of numbers, or localhost, which is the name of no user, comes a port for certain.
  */
 export function masked(text: string): string {
-  const { at } = colonOf(text);
+  const at = isOfNoUser.test(text) ? text.length : colonOf(text).at;
   const from = Math.min(at, parameterAt(text));
   return text.slice(0, from) + '*'.repeat(text.length - from);
 }
+
+const isOfNoUser =
+  /^[a-z][a-z\d+.-]*:\/\/(?:\[[\da-f:.]+\]|localhost|\d{1,3}(?:\.\d{1,3}){3})(?::\d{0,5})?(?:\/[^@]*)?$/i;
 
 /** A whole address with `*` for each character of its password, which ends at the last `@`. */
 export function withoutPassword(address: string): string {
@@ -68,6 +71,12 @@ export class MaskedTerminal extends Writable {
 
   show(typed: Typed): void {
     this.#typed = typed;
+  }
+
+  /** Instead of the line that was typed last, of so many characters, which may have wrapped. */
+  replaceLine(length: number, text: string): void {
+    const rows = Math.floor(length / (this.columns || 80)) + 1;
+    this.#terminal.write(`\x1b[${rows}A\r\x1b[0J${text}\n`);
   }
 
   /** At once, not from the queue of a stream: what was written then belongs to the line as it is now. */

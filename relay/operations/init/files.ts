@@ -2,6 +2,7 @@
 import { version } from '../../config/version.ts';
 import { consumer } from './consumer.ts';
 import type { Project } from './project.ts';
+import { isSecretKey } from './secret-keys.ts';
 
 export type NewFile = {
   /** Below the project, with `/`. */
@@ -99,12 +100,6 @@ export function keepsSecret(address: string): boolean {
   const { password, searchParams } = new URL(address);
   return password !== '' || [...searchParams.keys()].some(isSecretKey);
 }
-
-/** Whether the parameter of an address holds a secret: `password`, `sslpassword` and `oauth_client_secret` of libpq, and their kind. */
-export const isSecretKey = (key: string): boolean =>
-  /(?:password|secret|token)$/i.test(
-    key.replace(/%([\da-f]{2})/gi, (_, hex) => String.fromCharCode(Number(`0x${hex}`))),
-  );
 
 const isLocal = (host: string): boolean => ['127.0.0.1', 'localhost', '[::1]'].includes(host);
 

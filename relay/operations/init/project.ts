@@ -2,6 +2,7 @@
 import { configOf } from '../../config/config.ts';
 import type { ValueFormatName } from '../../config/value-format.ts';
 import { messageOf, RequestInvalid } from '../../errors.ts';
+import { rawCharacterFault } from './raw-character.ts';
 
 export type Project = {
   readonly slot: string;
@@ -36,6 +37,11 @@ export function faultOf(key: keyof Project, answer: string | readonly string[]):
   if (rule !== undefined) {
     const fault = rule(String(answer));
     return fault === undefined ? undefined : `${key} ${fault}, not ${shownAnswer(String(answer))}`;
+  }
+  if (key === 'databaseUrl' || key === 'registryUrl') {
+    const each = key === 'registryUrl' ? String(answer).split(',') : [String(answer)];
+    const raw = each.map(rawCharacterFault).find((fault) => fault !== undefined);
+    if (raw !== undefined) return `${key} ${raw}`;
   }
   // It would end the reference to the variable in which the file has it.
   if (key !== 'slot' && /[{}\s]/.test(String(answer)))

@@ -53,7 +53,9 @@ test('no character of a password appears while it is typed, edited or called up 
     ['URL of Postgres', `${up}${backspace}${backspace}${left.repeat(22)}Q${backspace}\r`],
     ['Brokers of Kafka', `ada:${secret}@kafka.example\r`],
     ['Brokers of Kafka', 'kafka.example:9092\r'],
-    ['URL of the schema registry', `http://bert@r:${raw}@registry.example:8081\r`],
+    // Refused, since other programs end the password at its @.
+    ['URL of the schema registry', `http://bert:${raw}@registry.example:8081\r`],
+    ['URL of the schema registry', `http://bert:${raw.replace('@', '%40')}@registry.example:8081\r`],
     // Where no URL belongs.
     ['Aggregate type', `${url}\r`],
     ['Aggregate type', `bert:${raw}@db\r`],
@@ -63,10 +65,17 @@ test('no character of a password appears while it is typed, edited or called up 
   ]);
   expect(shown).not.toMatch(/[QZXJ]/);
   expect(shown).toContain('postgres://ada:******');
-  expect(shown).toContain('  postgres://ada:***@db.example:5432/app');
-  expect(shown).toContain('  http://bert@r:***@registry.example:8081');
+  // In place of the line with stars, with port and path.
+  expect(shown).toContain('): postgres://ada:***@db.example:5432/app');
+  expect(shown).toContain('): http://bert:***@registry.example:8081');
+  expect(shown).toContain('write %40 for it');
   expect(shown).toContain('not a URL');
-  expect(shown).toContain("export DATABASE_URL='…'");
+  // To run the relay, and in the other terminal.
+  for (const line of [
+    "$ export DATABASE_URL='postgres://ada:***@db.example:5432/app'  # with the password for ***",
+    "$ export SCHEMA_REGISTRY_URL='http://bert:***@registry.example:8081'  # with the password for ***",
+  ])
+    expect(shown.split(line)).toHaveLength(3);
   const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((each) =>
     each.isFile(),
   );

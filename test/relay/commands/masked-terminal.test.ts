@@ -29,7 +29,24 @@ test.each(['postgres://db:5432/app', 'http://[::1]:8081', '127.0.0.1:9092,kafka.
   },
 );
 
-test('an address in brackets is no user, and what follows its port is', () => {
-  expect(masked('http://[::1]:80')).toBe('http://[::1]:**');
+test.each([
+  'http://[::1]:8081/apis/ccompat/v7',
+  'http://127.0.0.1:8081/apis',
+  'postgres://localhost:5432/app',
+])('of %s the whole is shown while it is typed: that is the name of no user', (address) => {
+  for (let length = 1; length <= address.length; length++) {
+    const typed = address.slice(0, length);
+    // Until then it may become one.
+    if (!/\[[^\]]*$/.test(typed) && /[\d\]t](?::|\/|$)/.test(typed.slice(typed.indexOf('//') + 2)))
+      expect(masked(typed)).toBe(typed);
+  }
+  expect(masked(address)).toBe(address);
+  expect(masked(`${address}?password=SECRET`)).toBe(`${address}?password=******`);
+});
+
+test('an address in brackets is no user, and what follows its port may be a password', () => {
+  expect(masked('http://[::1]:80x')).toBe('http://[::1]:***');
+  expect(masked('http://127.0.0.1:8081@db')).toBe('http://127.0.0.1:*******');
+  expect(masked('http://127.0.0.1:81/SECRET@db')).toBe('http://127.0.0.1:************');
   expect(masked('http://[::1:SECRET@db')).toBe('http://[:************');
 });

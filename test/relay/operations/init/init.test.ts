@@ -151,6 +151,43 @@ describe('nothing is written', () => {
     expect(await present()).toEqual([]);
   });
 
+  test.each([
+    ['postgres://ada:s@same@db/app', 'has the character @ in its user or password: write %40 for it'],
+    ['postgres://ada@azure:sesame@db/app', 'write %40'],
+    ['postgres://ada:ses/ame@db/app', 'has the character / in its user or password: write %2F for it'],
+    ['postgres://ada:12/34@db/app', 'write %2F'],
+    ['postgres://ada:ses?ame@db/app', 'write %3F'],
+    ['postgres://ada:12?34@db/app', 'write %3F'],
+    ['postgres://ada:ses#ame@db/app', 'write %23'],
+    ['postgres://ada:ses%ame@db/app', 'write %25'],
+    ['postgres://ada:ses ame@db/app', 'has a space in its user or password: write %20 for it'],
+    ["postgres://ada:ses'ame@db/app", 'write %27'],
+    ['postgres://ada:ses}ame@db/app', 'write %7D'],
+    ['postgres://ada:ses@ame@db-1:5432,db-2:5432/app', 'write %40'],
+    ['postgres://db/app?password=ses+ame', 'has the character + in a parameter that is a secret'],
+  ])('for %s, whose character is named, and nothing else of it', async (databaseUrl, why) => {
+    const ofDatabase = await start({ databaseUrl }).catch(String);
+    expect(ofDatabase).toContain(`databaseUrl has `);
+    expect(ofDatabase).toContain(why);
+    const registryUrl = `${databaseUrl.replace('postgres', 'https').replace(/,.*/, '')}`;
+    const ofRegistry = await start({ registryUrl: `https://fine.example,${registryUrl}` }).catch(String);
+    expect(ofRegistry).toContain('registryUrl has ');
+    for (const said of [ofDatabase, ofRegistry]) expect(said).not.toMatch(/ses|@same|ada|12|34|db-/);
+    expect(await present()).toEqual([]);
+  });
+
+  test('for no character that is percent-encoded, or means nothing where it is', async () => {
+    for (const databaseUrl of [
+      'postgres://ada:s%40me%2F%25%23%3F%20%27%7D@db/app',
+      'postgres://db/app?user=ada@azure&application_name=a+b',
+      'postgres://ada:a:b!$&()*,;=~-@db-1:5432,db-2:5432/app?sslrootcert=/etc/ca@home.pem',
+      'postgres:///app?host=/var/run/postgresql',
+      'postgres://ada@[::1]:5432/app',
+    ])
+      await start({ databaseUrl }, true);
+    expect(await present()).toContain('relay.yaml');
+  });
+
   test('for several wrong answers, which are named together', async () => {
     await expect(start({ slot: 'Orders!', brokers: ['kafka'], event: 'order placed' })).rejects.toThrow(
       /kafka\.brokers\.0 must be .*; slot\.name must be .*; event must be /,
