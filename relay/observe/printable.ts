@@ -29,10 +29,10 @@ export function printable(value: string): string {
 }
 
 /** The same, cut for a column that is not to fill the screen. */
-export function shortened(value: string): string {
+export function shortened(value: string, most = 60): string {
   const clean = printable(value);
   // Not within a character: half of one is stored as U+FFFD.
-  return clean.length > 60 ? `${clean.slice(0, 59).replace(/[\uD800-\uDBFF]$/, '')}…` : clean;
+  return clean.length > most ? `${clean.slice(0, most - 1).replace(/[\uD800-\uDBFF]$/, '')}…` : clean;
 }
 
 /** What `styleText` puts around a colour of ours, where it puts anything. */

@@ -22,10 +22,11 @@ import {
 import { indented } from '../../operations/json-text.ts';
 import { type ActorOptions, withActor } from '../actor.ts';
 import { type Call, define } from '../command.ts';
-import { count, formatTable } from '../format.ts';
+import { count } from '../format.ts';
 import type { Load } from '../load.ts';
 import { bar, ProgressLine } from '../progress-line.ts';
-import { type FilterOptions, isEmpty, selectionOf, withFilters } from './options.ts';
+import { type FilterOptions, isEmpty, patchFault, selectionOf, withFilters } from './options.ts';
+import { screenNow, tableOf } from './table.ts';
 import { rowsOfRefused, rowsOfWarnings, withoutValues } from './try.ts';
 
 type FixOptions = ActorOptions &
@@ -39,7 +40,7 @@ type FixOptions = ActorOptions &
   };
 
 const help = `
-Give the whole payload with --payload, or a JSON patch (RFC 6902) with --patch. Without either, the payload opens in $VISUAL
+Give the whole payload in a file, which --payload names, or a JSON patch (RFC 6902) as the value of --patch. Without either, the payload opens in $VISUAL
 or $EDITOR. The command encodes the event as the relay would, with the schema that is in the
 registry now, and stores the payload only if the relay would publish it. Numbers keep all their digits.
 
@@ -63,6 +64,7 @@ not done · 64 the patch does not apply, there is no such open dead letter, or i
 Examples:
   $ outbox-relay dead-letters fix 000000000172f1a8.00000000
   $ outbox-relay dead-letters fix 000000000172f1a8.00000000 --payload order.json
+  $ jq '.total = 9.90' order.json | outbox-relay dead-letters fix 000000000172f1a8.00000000 --payload -
   $ outbox-relay dead-letters fix 000000000172f1a8.00000000 --patch '[{"op":"replace","path":"/total","value":"9.90"}]'
   $ outbox-relay dead-letters fix --all-matching --code PAYLOAD_INVALID --type shop.OrderPlaced --path '$.total' \\
       --patch '[{"op":"move","from":"/sum","path":"/total"}]' --reason OPS-17 --yes
@@ -73,8 +75,8 @@ export function fixCommand(load: Load): Command {
   const command = new Command('fix')
     .description('correct the payload of an open dead letter, or of many with one patch')
     .argument('[letter]', 'position, or id of the event')
-    .option('--payload <file>', 'read the payload from a file; - for standard input')
-    .option('--patch <json>', 'change the payload with a JSON patch')
+    .option('--payload <file>', 'name of a file with the whole payload; - for standard input')
+    .option('--patch <json>', 'change the payload with a JSON patch: the JSON itself, no file')
     .option('--all-matching', 'patch every open dead letter that the filters choose')
     .option('--dry-run', 'with --all-matching: show what would be stored; change nothing, and exit with 0')
     .option('--yes', 'with --all-matching: do it');
@@ -87,6 +89,8 @@ export function fixCommand(load: Load): Command {
 function validate(options: FixOptions, names: readonly string[]): string | undefined {
   const { payload, patch, allMatching, dryRun, yes } = options;
   const isFiltered = !isEmpty(selectionOf(options));
+  const fault = patchFault(patch);
+  if (fault !== undefined) return fault;
   // commander gives an argument that was left out as undefined.
   const isNamed = names[0] !== undefined;
   if (allMatching === true) {
@@ -118,12 +122,13 @@ async function fixAll({ config, options }: Call<FixOptions>) {
   const many = { config, selection: selectionOf(options), patch: options.patch!, onProgress };
   if (isPreview) {
     const trial = await tryDeadLetters(many).finally(() => line.end());
-    const text = formatTable([
-      ['would publish with it', `${count(trial.wouldPublish)} of ${count(trial.tried)}`],
+    const rows = [
+      ['would publish with it', `${count(trial.wouldPublish)} of ${count(trial.tried)}`, ''],
       ...rowsOfRefused(trial.refused),
       ...rowsOfWarnings(trial.sameValues),
       ['not changed', '', 'run again with --yes to store these'],
-    ]);
+    ];
+    const text = tableOf(rows, screenNow());
     return { data: withoutValues(trial), text, hasFindings: options.dryRun !== true };
   }
   const actor = { person: options.by, reason: options.reason ?? null };
@@ -140,11 +145,12 @@ function describeMany({ seen, fixed, unchanged, conflicts, refused }: ManyFixed)
     ['unchanged', unchanged, 'the patch changes nothing in them'],
     ['skipped', conflicts, 'somebody else has closed or changed them, or their key is being released'],
   ] as const;
-  return formatTable([
-    ['stored', `${count(fixed)} of ${count(seen)}`],
+  const rows = [
+    ['stored', `${count(fixed)} of ${count(seen)}`, ''],
     ...left.filter(([, number]) => number > 0).map(([what, number, why]) => [what, count(number), why]),
     ...rowsOfRefused(refused),
-  ]);
+  ];
+  return tableOf(rows, screenNow());
 }
 
 async function newPayload({ config, options }: Call<FixOptions>, fixable: FixableLetter): Promise<string> {
@@ -159,9 +165,19 @@ function read(file: string): string {
     // 0 is standard input.
     return readFileSync(file === '-' ? 0 : file, 'utf8').trim();
   } catch (error) {
-    throw new RequestInvalid(`cannot read the payload: ${(error as Error).message}`);
+    // What somebody gave in place of a name may be a payload, and no message quotes one.
+    if (looksLikeJson(file))
+      throw new RequestInvalid(
+        '--payload takes the name of a file, and this looks like JSON: write it to a file, or give it on standard input with --payload -',
+      );
+    const { code, message } = error as NodeJS.ErrnoException;
+    const where = file === '-' ? 'standard input' : `the file ${file} of --payload`;
+    throw new RequestInvalid(`cannot read ${where}: ${code ?? message}`);
   }
 }
+
+/** Not of a number or a word alone, which may be names. */
+const looksLikeJson = (text: string): boolean => /^\s*[[{"]/.test(text);
 
 function edited(before: string | null): string {
   const editor = process.env.VISUAL || process.env.EDITOR;

@@ -1,12 +1,12 @@
 /** `outbox-relay dead-letters groups`: which causes there are, and how many dead letters each has. */
 import { Command } from 'commander';
-import { shortened } from '../../observe/printable.ts';
 import { groupDeadLetters, type LetterGroups } from '../../operations/dead-letters/groups.ts';
 import { type LetterStatus, letterStatuses } from '../../operations/dead-letters/letter.ts';
 import { type Call, define } from '../command.ts';
-import { count, counted, formatTable } from '../format.ts';
+import { count, counted } from '../format.ts';
 import type { Load } from '../load.ts';
 import { type FilterOptions, selectionOf, statusesOf, withFilters } from './options.ts';
+import { cellOf, screenNow, tableOf } from './table.ts';
 
 type GroupsOptions = FilterOptions & { status: LetterStatus[]; json?: boolean };
 
@@ -44,17 +44,18 @@ async function run({ config, options }: Call<GroupsOptions>) {
 function describe({ total, groups, groupsLeftOut }: LetterGroups): string {
   if (total === 0) return 'no dead letters';
   const head = ['COUNT', 'CODE', 'TYPE', 'TOPIC', 'PATH', 'FIRST SEEN', 'LAST SEEN', 'OLDEST', 'MESSAGE'];
+  const screen = screenNow();
   const rows = groups.map((group) => [
     count(group.count),
     group.code,
-    shortened(group.type ?? ''),
+    cellOf(group.type ?? '', screen),
     group.topic ?? '',
-    shortened(group.path ?? ''),
+    cellOf(group.path ?? '', screen),
     `${group.firstSeen.slice(0, 19)}Z`,
     `${group.lastSeen.slice(0, 19)}Z`,
     group.oldestPosition,
-    shortened(group.message),
+    group.message,
   ]);
   const left = groupsLeftOut === 0 ? '' : `; ${counted(groupsLeftOut, 'smaller group')} not shown`;
-  return `${formatTable([head, ...rows])}\n${counted(total, 'dead letter')}${left}`;
+  return `${tableOf([head, ...rows], screen)}\n${counted(total, 'dead letter')}${left}`;
 }

@@ -1,22 +1,23 @@
 /** `outbox-relay dead-letters list`: which there are, never their payloads. */
 import { once } from 'node:events';
 import { Command } from 'commander';
-import { printableJson, shortened } from '../../observe/printable.ts';
+import { printableJson } from '../../observe/printable.ts';
 import { type Letter, type LetterStatus, letterStatuses } from '../../operations/dead-letters/letter.ts';
 import { listDeadLetters } from '../../operations/dead-letters/list.ts';
 import { wholeNumber } from '../arguments.ts';
 import { type Call, define } from '../command.ts';
-import { columnWidths, formatTable } from '../format.ts';
 import type { Load } from '../load.ts';
 import { type FilterOptions, selectionOf, statusesOf, withFilters } from './options.ts';
+import { cellOf, screenNow, tableOf, widthsOf } from './table.ts';
 
 type ListOptions = FilterOptions & { status: LetterStatus[]; limit: number; json?: boolean };
 
 const help = `
 Lists the oldest first. The position is the place of an event in the WAL: the LSN of its commit, and its number in the
-transaction. Other commands take it as an argument. The payload of one that is \`open, fixed\` was changed since the event was
+transaction. Other commands take it as an argument, or the id of the event. The payload of one that is \`open, fixed\` was changed since the event was
 refused; it waits for \`resubmit\`, or for \`release\` if its key is parked. A parked event waits behind an open dead letter of
-its key. The list shows no payloads, and its messages name places and types only.
+its key. The list shows no payloads, and its messages name places and types only. At a terminal, long cells are cut; a program
+reads them whole.
 
 Exit codes: 0 the list was shown, even if it is empty · 64 invalid arguments or configuration · 69 Postgres is
 unreachable · 77 access denied: grant outbox_operator
@@ -73,20 +74,21 @@ class JsonPages {
   }
 }
 
-const head = ['POSITION', 'STATUS', 'FIRST SEEN', 'CODE', 'TYPE', 'KEY', 'PATH', 'MESSAGE'];
+const head = ['POSITION', 'EVENT', 'STATUS', 'FIRST SEEN', 'CODE', 'TYPE', 'KEY', 'PATH', 'MESSAGE'];
 
 /** Columns are as wide as the page needs, and no narrower than those of the page before. */
 class TablePages {
   readonly begin = '';
-  #widths = head.map(({ length }) => length);
+  #widths: readonly number[] = [];
   #isBegun = false;
 
   add(letters: readonly Letter[]): string {
-    const rows = letters.map((letter) => cellsOf(letter).map(shortened));
+    const screen = screenNow();
+    const rows = letters.map((letter) => cellsOf(letter, screen));
     if (!this.#isBegun) rows.unshift(head);
     this.#isBegun = true;
-    this.#widths = columnWidths(rows, this.#widths);
-    return `${formatTable(rows, this.#widths)}\n`;
+    this.#widths = widthsOf(rows, this.#widths);
+    return `${tableOf(rows, screen, this.#widths)}\n`;
   }
 
   end(listed: number): string {
@@ -94,15 +96,17 @@ class TablePages {
   }
 }
 
-function cellsOf(letter: Letter): string[] {
+function cellsOf(letter: Letter, screen: number | undefined): string[] {
+  const cell = (value: string | null) => cellOf(value ?? '', screen);
   return [
     letter.position,
+    cell(letter.eventId),
     letter.fixedAt === null ? letter.status : `${letter.status}, fixed`,
     letter.firstSeen.slice(0, 19).concat('Z'),
     letter.code,
-    letter.type ?? '',
-    letter.aggregateid ?? '',
-    letter.path ?? '',
+    cell(letter.type),
+    cell(letter.aggregateid),
+    cell(letter.path),
     letter.leftOut?.payload === undefined
       ? letter.message
       : `payload left out (${letter.leftOut.payload} bytes); ${letter.message}`,

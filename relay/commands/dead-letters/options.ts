@@ -46,6 +46,13 @@ export function selectionOf(options: FilterOptions, names: readonly string[] = [
   };
 }
 
+/** A name of a file in its place: the other option of its kind takes one. */
+export function patchFault(patch: string | undefined): string | undefined {
+  return patch === undefined || /^\s*[[{]/.test(patch)
+    ? undefined
+    : 'the patch is not JSON: --patch takes the JSON itself, a list of operations, and no name of a file';
+}
+
 export function isEmpty(selection: Selection): boolean {
   return Object.keys(selection).length === 0;
 }

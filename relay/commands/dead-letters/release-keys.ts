@@ -1,6 +1,5 @@
 /** `outbox-relay dead-letters release`: publish the events of parked keys, in order. */
 import { Command } from 'commander';
-import { shortened } from '../../observe/printable.ts';
 import { parseLetterName } from '../../operations/dead-letters/letter.ts';
 import {
   type KeyRelease,
@@ -14,6 +13,7 @@ import { type Call, define } from '../command.ts';
 import { count, counted, formatTable } from '../format.ts';
 import type { Load } from '../load.ts';
 import { bar, ProgressLine } from '../progress-line.ts';
+import { cellOf, screenNow } from './table.ts';
 
 type ReleaseOptions = ActorOptions & {
   topic?: string[];
@@ -107,7 +107,7 @@ export function describe(keys: readonly KeyRelease[], isPreview: boolean): strin
   const head = ['TOPIC', 'KEY', 'PARKED SINCE', 'OPEN', 'WAITING', 'STOPS AT', isPreview ? '' : 'RESULT'];
   const rows = keys.map(({ topic, key, parkedAt, open, parked, first, outcome, published, refused }) => [
     topic,
-    shortened(key),
+    cellOf(key, screenNow()),
     `${parkedAt.slice(0, 19)}Z`,
     count(open),
     count(parked),

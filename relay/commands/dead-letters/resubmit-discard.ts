@@ -119,7 +119,7 @@ async function run(action: Action, { config, options, args }: Call<CloseOptions>
   const isDone = !isPreview && closed.done === closed.open;
   return {
     data: closed,
-    text: describe(action, closed, isPreview),
+    text: describe(action, closed, isPreview ? toDoIt(action, options) : undefined),
     hasFindings: !isDone && options.dryRun !== true,
   };
 }
@@ -129,7 +129,16 @@ const namedMax = 10;
 
 const pastOf = { resubmit: 'resubmitted', discard: 'discarded' } as const;
 
-function describe(action: Action, closed: Closed, isPreview: boolean): string {
+/** What a preview lacks of the command that does it. */
+function toDoIt(action: Action, { reason }: CloseOptions): string {
+  return action === 'discard' && reason === undefined
+    ? "run again with --yes and --reason '…' to do it: why does nobody need these events?"
+    : 'run again with --yes to do it';
+}
+
+/** @param next of a preview: how to do it */
+function describe(action: Action, closed: Closed, next: string | undefined): string {
+  const isPreview = next !== undefined;
   const { open, done, notAccepted, unsettled, leftOut, withoutId, ofParkedKeys, beingReleased, byCode } =
     closed;
   const left: [string, number][] = [
@@ -165,6 +174,6 @@ function describe(action: Action, closed: Closed, isPreview: boolean): string {
     ...(notAccepted.length > namedMax
       ? [['skipped', count(notAccepted.length - namedMax), 'more that the table does not accept; see --json']]
       : []),
-    ...(isPreview ? [['not changed', '', 'run again with --yes to do it']] : []),
+    ...(isPreview ? [['not changed', '', next]] : []),
   ]);
 }

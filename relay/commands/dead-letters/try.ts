@@ -1,13 +1,13 @@
 /** `outbox-relay dead-letters try`: how many the relay would publish now. Publishes and changes nothing. */
 import { Command } from 'commander';
-import { shortened } from '../../observe/printable.ts';
 import { type Trial, tryDeadLetters } from '../../operations/dead-letters/fix-many.ts';
 import type { RefusedGroup } from '../../operations/dead-letters/refused-groups.ts';
 import { type Call, define } from '../command.ts';
-import { count, formatTable } from '../format.ts';
+import { count } from '../format.ts';
 import type { Load } from '../load.ts';
 import { bar, ProgressLine } from '../progress-line.ts';
-import { type FilterOptions, selectionOf, withFilters } from './options.ts';
+import { type FilterOptions, patchFault, selectionOf, withFilters } from './options.ts';
+import { cellOf, screenNow, tableOf } from './table.ts';
 
 type TryOptions = FilterOptions & { patch?: string; json?: boolean };
 
@@ -31,10 +31,10 @@ export function tryCommand(load: Load): Command {
       .description('show how many open dead letters the relay would publish now')
       .argument('[letters...]', 'positions, or ids of the events; without them, all'),
   )
-    .option('--patch <json>', 'try the payloads with this JSON patch')
+    .option('--patch <json>', 'try the payloads with this JSON patch: the JSON itself, no file')
     .option('--json', 'print one JSON object')
     .addHelpText('after', help);
-  return define<TryOptions>(command, load, { run });
+  return define<TryOptions>(command, load, { validate: ({ patch }) => patchFault(patch), run });
 }
 
 async function run({ config, options, args }: Call<TryOptions>) {
@@ -52,11 +52,12 @@ async function run({ config, options, args }: Call<TryOptions>) {
 }
 
 function describe({ tried, wouldPublish, refused, sameValues }: Trial): string {
-  return formatTable([
-    ['would publish now', `${count(wouldPublish)} of ${count(tried)}`],
+  const rows = [
+    ['would publish now', `${count(wouldPublish)} of ${count(tried)}`, ''],
     ...rowsOfRefused(refused),
     ...rowsOfWarnings(sameValues),
-  ]);
+  ];
+  return tableOf(rows, screenNow());
 }
 
 /** Logs keep what a command prints, and no value of a payload belongs there. */
@@ -67,7 +68,7 @@ export const withoutValues = (trial: Trial) => ({
 
 export function rowsOfWarnings(sameValues: Trial['sameValues']): string[][] {
   return sameValues.flatMap(({ path, warning }) =>
-    warning === null ? [] : [['warning', '', `${shortened(path)} ${warning}`]],
+    warning === null ? [] : [['warning', '', `${cellOf(path, screenNow())} ${warning}`]],
   );
 }
 
@@ -76,6 +77,6 @@ export function rowsOfRefused(refused: readonly RefusedGroup[]): string[][] {
   return refused.map(({ code, path, message, count: number }) => [
     'refused',
     count(number),
-    `${code === null ? '' : `${code}${path === null ? '' : ` at ${shortened(path)}`}: `}${shortened(message)}`,
+    `${code === null ? '' : `${code}${path === null ? '' : ` at ${cellOf(path, screenNow())}`}: `}${message}`,
   ]);
 }

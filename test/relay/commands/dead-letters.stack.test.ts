@@ -60,6 +60,7 @@ describe('a bad event', () => {
     const [id] = await refused(1, '{"key":"k","seq":"secret-value"}', key);
     const listed = await run('list', '--key', key, '--code', 'PAYLOAD_INVALID', '--since', '1h');
     expect(listed.stdout).toMatch(/PAYLOAD_INVALID +test\.ItemMoved .* \$\.seq +expected long, found string/);
+    expect(listed.stdout).toContain(id);
     expect(listed.stdout).not.toContain('secret-value');
 
     const [{ position }] = (await openLetters(key)) as [Listed];
@@ -82,6 +83,11 @@ describe('a bad event', () => {
     expect(asked).toMatchObject({ code: 1, stdout: expect.stringContaining('run again with --yes') });
     expect(await run('resubmit', position, '--dry-run')).toMatchObject({ code: 0 });
     expect((await run('show', position)).stdout).toMatch(/^hint +The payload does not match/m);
+    const given = await run('discard', position);
+    expect(given).toMatchObject({ code: 1, stdout: expect.stringContaining('with --yes and --reason') });
+    expect((await run('discard', position, '--reason', 'test')).stdout).toContain(
+      'again with --yes to do it',
+    );
     expect(await openLetters(key)).toHaveLength(1);
     expect(await run('resubmit', position, '--yes', '--by', 'Ada')).toMatchObject({ code: 0 });
     expect(await openLetters(key)).toEqual([]);
@@ -135,6 +141,13 @@ describe('a bad event', () => {
     const file = `/tmp/${unique('payload')}.json`;
     await writeFile(file, '{"key":"k","seq":8}\n');
     expect(await run('fix', first!, '--payload', file)).toMatchObject({ code: 0 });
+    const inPlace = await run('fix', first!, '--payload', '{"key":"k","seq":"secret-value"}');
+    expect(inPlace).toMatchObject({ code: 64, stderr: expect.stringContaining('--payload -') });
+    expect(inPlace.stderr).not.toContain('secret-value');
+    expect(await run('fix', first!, '--payload', '/nowhere/order.json')).toMatchObject({
+      code: 64,
+      stderr: 'error: cannot read the file /nowhere/order.json of --payload: ENOENT\n',
+    });
     await run('resubmit', first!, '--yes');
     const records = (await world.read([first!])).filter((record) => idOf(record) === first);
     expect(records.map((record) => itemOf(record).seq)).toEqual([8]);
@@ -174,7 +187,8 @@ test('a fix of many needs a patch and filters, and one of a dead letter neither'
     [['fix', '--all-matching', '--key', 'k'], 'needs --patch'],
     [['fix', '--yes', '0000000000001000.00000000'], 'need --all-matching'],
     [['fix'], 'name a dead letter'],
-    [['try', '--patch', 'no json'], 'the patch is not JSON'],
+    [['try', '--patch', 'patch.json'], 'and no name of a file'],
+    [['try', '--patch', '[no json'], 'the patch is not JSON'],
   ] as const;
   await Promise.all(
     refusals.map(async ([args, why]) => {
