@@ -315,7 +315,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   REGISTRY_READ_ONLY:
     'The registry accepts no new versions: it or the subject is in mode READONLY or IMPORT. Register at the registry that accepts writes, or set the mode to READWRITE (`PUT {"mode": "READWRITE"}` to <registry>/mode, or /mode/<subject>).',
   SCHEMA_MISSING:
-    'The registry has no schema under the subject of this event, or not the version that `schemas.versions` or the header `schema-version` names. Register it (`outbox-relay schemas register`), or correct `schemas.versions`, then resubmit the event.',
+    'The registry has no schema under the subject of this event, or not the version that `schemas.versions` or the header `schema-version` names. If the `type` or the aggregatetype of the event is mistyped, correct its writer, discard it and write it again. Otherwise register the schema (`outbox-relay schemas register`), or correct `schemas.versions`, then resubmit the event.',
   SCHEMA_INVALID:
     'The relay cannot use this Avro schema. The message says why. Correct it, in the registry or in the file, then resubmit the events that failed on it.',
   TYPE_NOT_IN_SCHEMA:

@@ -15,6 +15,10 @@ export class BoundedMap<Value> {
     return this.#entries.size;
   }
 
+  keys(): IterableIterator<string> {
+    return this.#entries.keys();
+  }
+
   get(key: string): Value | undefined {
     return this.#entries.get(key)?.value;
   }

@@ -510,6 +510,18 @@ describe('the schema', () => {
     await vi.waitFor(() => encodeOne(encoder, row), { timeout: 5_000, interval: 100 });
   });
 
+  test('that is missing because the type is mistyped is named with the subject it was meant to be, and with no other', async () => {
+    const { kind, subject } = await newKind();
+    const encoder = encoderOf();
+    await encodeOne(encoder, rowOf({ aggregatetype: kind }));
+    const messageOf = async (type: string) =>
+      (await refuseOne(encoder, rowOf({ aggregatetype: kind, type }))).message;
+    expect(await messageOf('shop.Place')).toBe(
+      `the registry has no subject outbox.event.${kind}-shop.Place; did you mean ${subject}?`,
+    );
+    expect(await messageOf('shop.Cancelled')).not.toContain('did you mean');
+  });
+
   test('is asked for rarely, however many events are refused', async () => {
     const { kind } = await newKind();
     const encoder = await gated();
