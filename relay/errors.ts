@@ -215,7 +215,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   TLS_REFUSED:
     'One side does not accept the other’s TLS. The message names the server and the reason: a certificate that is expired, for another host name or from an unknown authority, a client certificate that is missing or not accepted, or a port that does not speak TLS. Retrying will not help. Correct the certificate or the setting, then start the relay again.',
   CREDENTIALS_UNAVAILABLE:
-    'The relay cannot get the token or the password with which it signs in. The message names where it asked: a token endpoint, a file, a command, or AWS. Check that first, not the server that it signs in to. Events wait; none is skipped.',
+    'The relay cannot get the token or the password with which it signs in. The message names where it asked: a token endpoint, a file, a command, or AWS. Check that first, not the server that it signs in to.',
   CREDENTIALS_REFUSED:
     'The token endpoint refused to give the relay a token. The message holds its answer. `invalid_client`: correct the client id or secret. `invalid_scope`, `invalid_target`: correct `scope` or `parameters`. Or the URL leads to something else. Retrying will not help.',
 
@@ -307,7 +307,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
     'The encoded event exceeds the limit of its topic (max.message.bytes, segment.bytes) or publish.maxRecordBytes, or its row exceeds publish.maxRowBytes. In the last case the dead letter holds no payload.',
 
   REGISTRY_UNAVAILABLE:
-    'The schema registry cannot be reached, is slow, or answers with an error. Check SCHEMA_REGISTRY_URL. Events wait; none is skipped.',
+    'The schema registry cannot be reached, is slow, or answers with an error of its own. The message says which. Check that it runs, and that SCHEMA_REGISTRY_URL is correct.',
   REGISTRY_UNAUTHORIZED:
     'The schema registry refused the credentials. Correct registry.username and registry.password, registry.token, or what registry.oauth asks for.',
   REGISTRY_ANSWER_INVALID:

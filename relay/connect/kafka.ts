@@ -155,8 +155,10 @@ export function kafkaError(
   if (own !== undefined) return own;
   const type = kafkaErrorType(error);
   const message = withRealHosts(plainMessage(messageOf(error)));
-  const advertised = advertisedAddress(error);
-  return new RelayError(codeOfType[type ?? ''] ?? otherwise, `${doing}: ${message}${advertised}`, {
+  // A refusal of the brokers, which do not say who they are.
+  const refusing = type === 'SASL_AUTHENTICATION_FAILED' && bootstrap.length > 0;
+  const where = refusing ? `; asked was the cluster at ${bootstrap.join(', ')}` : advertisedAddress(error);
+  return new RelayError(codeOfType[type ?? ''] ?? otherwise, `${doing}: ${message}${where}`, {
     cause: error,
     context: { kafkaError: type },
   });

@@ -18,6 +18,8 @@ import { freshTls, type TlsOptions, tlsRefusal } from './tls.ts';
 export type Answer = {
   readonly status: number;
   readonly body: Readonly<Record<string, unknown>> | undefined;
+  /** Host and port that gave it, for a message. */
+  readonly at: string;
 };
 
 /** Called when a request is over: how long it took, and whether it failed (no answer, or an error of the server). */
@@ -93,7 +95,7 @@ export class RegistryHttp {
 
   async #askAt(access: RegistryAccess, url: URL, doing: string, question: Question): Promise<Answer> {
     const { token, headers } = await access.credentials();
-    const at = { url, tls: access.tls(url), isOneOfSeveral: access.urls.length > 1 };
+    const at = { url, tls: access.tls(url) };
     const answer = await this.#exchange(at, doing, question, headers);
     if (answer.status !== 401 || token === undefined) return answer;
     // Perhaps it was revoked, or the key that it is signed with has changed.
@@ -103,7 +105,7 @@ export class RegistryHttp {
   }
 
   async #exchange(
-    { url, tls, isOneOfSeveral }: Place,
+    { url, tls }: Place,
     doing: string,
     { method, path, body }: Question,
     headers: Headers,
@@ -129,12 +131,11 @@ export class RegistryHttp {
         signal,
       });
       this.#answeredMs = performance.now();
-      return { status, body: parseObject(text) };
+      return { status, body: parseObject(text), at: url.host };
     } catch (cause) {
       const why = signal.aborted ? `no answer within ${this.#timeoutMs} ms` : describeFailure(cause);
       const code = tlsRefusal(cause) === undefined ? 'REGISTRY_UNAVAILABLE' : 'TLS_REFUSED';
-      const where = isOneOfSeveral ? ` at ${url.host}` : '';
-      throw new RelayError(code, `${doing}${where}: ${why}`, { cause });
+      throw new RelayError(code, `${doing} at ${url.host}: ${why}`, { cause });
     }
   }
 }
@@ -143,7 +144,6 @@ type Place = {
   readonly url: URL;
   /** For this connection. */
   readonly tls: TlsOptions | undefined;
-  readonly isOneOfSeveral: boolean;
 };
 
 type Question = {

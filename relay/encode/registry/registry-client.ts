@@ -182,13 +182,13 @@ export class RegistryClient implements SchemaSource {
 
 /** @param isOffer whether the request offered a schema, so that the registry's refusal is about that schema */
 function judge(answer: Answer, doing: string, isOffer: boolean): Answer | undefined {
-  const { status, body } = answer;
+  const { status, body, at } = answer;
   if (status === 200 && body !== undefined) return answer;
   const errorCode = body?.error_code;
   if (status === 404 && absentCodes.has(errorCode)) return undefined;
   const context = { status, registryError: typeof errorCode === 'number' ? errorCode : undefined };
   if (status === 401 || status === 403)
-    throw new RelayError('REGISTRY_UNAUTHORIZED', `${doing}: status ${status}`, { context });
+    throw new RelayError('REGISTRY_UNAUTHORIZED', `${doing} at ${at}: status ${status}`, { context });
   const said = typeof body?.message === 'string' ? body.message.slice(0, 500) : 'no explanation';
   // An error code of its own shows that the registry answered, and not something in front of it.
   if (status === 409 && errorCode !== undefined)
@@ -197,11 +197,27 @@ function judge(answer: Answer, doing: string, isOffer: boolean): Answer | undefi
     throw new RelayError('REGISTRY_READ_ONLY', `${doing}: ${said}`, { context });
   if (status === 422 && (isOffer ? typeof errorCode === 'number' : errorCode === invalidSchemaCode))
     throw new RelayError('SCHEMA_INVALID', `${doing}: ${said}`, { context });
+  throw notAnswered(answer, doing, context);
+}
+
+/** For an answer that says neither yes nor no. @param doing names the request */
+export function notAnswered(
+  { status, body, at }: Answer,
+  doing: string,
+  context: RelayError['context'] = {},
+): RelayError {
+  const said = typeof body?.message === 'string' ? body.message.slice(0, 500) : 'no explanation';
+  // A registry answers no question with a page or a redirect, and says with a code of its own that it has no such thing.
+  const isElsewhere = status === 404 || (status >= 200 && status < 400);
   const noRegistry = status === 404 ? noRegistryThere : '';
-  throw new RelayError('REGISTRY_UNAVAILABLE', `${doing}: status ${status}, ${said}${noRegistry}`, {
+  return new RelayError('REGISTRY_UNAVAILABLE', `${doing} at ${at}: status ${status}, ${said}${noRegistry}`, {
     context,
+    ...(isElsewhere ? { hint: elsewhereHint } : {}),
   });
 }
+
+const elsewhereHint =
+  'Something answers at the address of registry.url (SCHEMA_REGISTRY_URL), but not as a schema registry with the Confluent API does. Correct the address and its path: Apicurio has this API below /apis/ccompat/v7, most others at the root. If a proxy or a login stands before the registry, look there.';
 
 /** A registry answers with a code of its own that it has no such thing. */
 const noRegistryThere =

@@ -8,12 +8,12 @@ export type SchemaVersion = { readonly subject: string; readonly version: number
 /** @returns none where the registry has no such schema @throws RelayError REGISTRY_* */
 export async function versionsOfSchema(http: RegistryHttp, id: number): Promise<SchemaVersion[]> {
   const doing = `reading where schema ${id} is registered`;
-  const { status, body } = await http.ask(doing, 'GET', `/schemas/ids/${id}/versions`);
+  const { status, body, at } = await http.ask(doing, 'GET', `/schemas/ids/${id}/versions`);
   if (status === 404) return [];
   if (status === 401 || status === 403)
-    throw new RelayError('REGISTRY_UNAUTHORIZED', `${doing}: the registry answers ${status}`);
+    throw new RelayError('REGISTRY_UNAUTHORIZED', `${doing} at ${at}: the registry answers ${status}`);
   if (status !== 200 || !Array.isArray(body))
-    throw new RelayError('REGISTRY_UNAVAILABLE', `${doing}: the registry answers ${status}`);
+    throw new RelayError('REGISTRY_UNAVAILABLE', `${doing} at ${at}: the registry answers ${status}`);
   return (body as unknown[]).filter(isVersion);
 }
 

@@ -8,7 +8,12 @@ import type { Config } from '../../config/config.ts';
 import { type Answer, RegistryHttp } from '../../connect/registry-http.ts';
 import { avro } from '../../encode/formats/avro/format.ts';
 import { formatOf } from '../../encode/formats/formats.ts';
-import { bodyOf, type Reference, RegistryClient } from '../../encode/registry/registry-client.ts';
+import {
+  bodyOf,
+  notAnswered,
+  type Reference,
+  RegistryClient,
+} from '../../encode/registry/registry-client.ts';
 import { RelayError } from '../../errors.ts';
 
 export const levels = [
@@ -155,15 +160,16 @@ export class SubjectHistory {
   }
 }
 
-function judgeAnswer({ status, body }: Answer, doing: string): unknown {
+function judgeAnswer(answer: Answer, doing: string): unknown {
+  const { status, body, at } = answer;
   if (status === 200 && body !== undefined) return body;
   const errorCode = read(body, 'error_code');
   if (status === 404 && absentCodes.has(errorCode)) return undefined;
   if (status === 401 || status === 403)
-    throw new RelayError('REGISTRY_UNAUTHORIZED', `${doing}: status ${status}`);
+    throw new RelayError('REGISTRY_UNAUTHORIZED', `${doing} at ${at}: status ${status}`);
   const said = String(read(body, 'message') ?? 'no explanation').slice(0, 500);
   if (status === 422 && errorCode === 42201) throw new RelayError('SCHEMA_INVALID', `${doing}: ${said}`);
-  throw unavailable(doing, `status ${status}, ${said}`);
+  throw notAnswered(answer, doing);
 }
 
 function readLevel(body: unknown, doing: string): Level {

@@ -88,7 +88,12 @@ describe('an error of the client', () => {
     ['SASL PLAIN authentication failed: Connection closed by the server', 'KAFKA_UNAUTHORIZED'],
   ])('while signing in, "%s" is %s', (message, code) => {
     const error = Object.assign(new Error(message), { name: 'KafkaJSSASLAuthenticationError' });
-    expect(kafkaError(wrapped(error), 'connecting').code).toBe(code);
+    createKafka(configOf({ KAFKA_CLIENT_ID: 'who' }), pino({ level: 'silent' }));
+    const failure = kafkaError(wrapped(error), 'connecting');
+    expect(failure.code).toBe(code);
+    // A refusal says who refused.
+    if (code === 'KAFKA_UNAUTHORIZED')
+      expect(failure.message).toContain(`${message}; asked was the cluster at `);
   });
 
   test('without a code of its own gets the code of the caller', () => {

@@ -95,7 +95,7 @@ test('an endpoint that refuses the client is told apart from a registry that is 
   expect(wrong).toMatch(/^CREDENTIALS_REFUSED: the token endpoint .* answered 401, invalid_client/);
   expect(wrong).not.toContain('canary');
   expect(await failure(registryAt('http://127.0.0.1:1/', oauth()))).toMatch(
-    /^REGISTRY_UNAVAILABLE: asking: /,
+    /^REGISTRY_UNAVAILABLE: asking at 127\.0\.0\.1:1: /,
   );
 });
 

@@ -4,6 +4,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { RegistryClient } from '../../../../relay/encode/registry/registry-client.ts';
+import type { RelayError } from '../../../../relay/errors.ts';
 import { type Registry, startRegistry } from '../../../../stack/registry.ts';
 import { freeze } from '../../../support/freeze.ts';
 import { registerSchema } from '../../../support/registry.ts';
@@ -195,6 +196,23 @@ describe('in an outage', () => {
     const text = JSON.stringify(record(id));
     await expect(client.register('a', text)).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE' });
   });
+
+  test.each([
+    [404, '{"error_code":404,"message":"HTTP 404 Not Found"}', true],
+    [200, '<html>please log in</html>', true],
+    [302, '', true],
+    [500, '{"error_code":50001,"message":"boom"}', false],
+    [502, '<html>Bad Gateway</html>', false],
+    [429, '', false],
+  ])(
+    'status %i with %s: the hint speaks of another address, and of a slow registry otherwise',
+    async (status, body, isElsewhere) => {
+      const client = await misbehaving((_request, response) => response.writeHead(status).end(body));
+      const { hint } = (await client.ping().catch((error: unknown) => error)) as RelayError;
+      expect(hint.includes('Correct the address and its path: Apicurio')).toBe(isElsewhere);
+      expect(hint.includes('is slow')).toBe(!isElsewhere);
+    },
+  );
 
   test('a kept connection that the server has closed is no outage: the question goes over another', async () => {
     let asked = 0;
