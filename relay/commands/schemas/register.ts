@@ -2,8 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
-import { hints } from '../../errors.ts';
 import { printableText } from '../../observe/printable.ts';
+import { hintOfFile } from '../../operations/schemas/hint-of-file.ts';
 import type { Advice } from '../../operations/schemas/level-advice.ts';
 import { missingAdvice } from '../../operations/schemas/missing-versions.ts';
 import {
@@ -169,7 +169,7 @@ function describeRefusals(registrations: readonly Registration[]): string[] {
   const all = counted(registrations.length, 'schema');
   return [
     ...[...refused, ...failed].map(({ file, code, message }) => {
-      const hint = code === undefined ? '' : `\n    → ${hints[code]}`;
+      const hint = code === undefined ? '' : `\n    → ${hintOfFile(code)}`;
       return `${styleText('red', '✖')} ${file}: ${code}: ${message}${hint}`;
     }),
     ...(refused.length === 0 ? [] : [`${refused.length} of ${all} refused`]),

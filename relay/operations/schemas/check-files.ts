@@ -5,6 +5,7 @@ import { RegistryClient } from '../../encode/registry/registry-client.ts';
 import { type ErrorCode, RelayError } from '../../errors.ts';
 import { type CheckedSchema, checkSchema } from './check.ts';
 import { findRegistered, readSchemaFiles, type SchemaFile, Versions } from './files.ts';
+import { hintOfFile } from './hint-of-file.ts';
 import { lintSchema, type Warning } from './lint.ts';
 import { type Level, SubjectHistory } from './subject-history.ts';
 
@@ -45,14 +46,14 @@ const ofSubject: ReadonlySet<ErrorCode> = new Set(['SCHEMA_INVALID', 'REGISTRY_A
 
 export const isOfSubject = ({ code }: RelayError): boolean => ofSubject.has(code);
 
-function uncomparable({ file, subject }: SchemaFile, { code, message, hint }: RelayError): CheckedSchema {
+function uncomparable({ file, subject }: SchemaFile, { code, message }: RelayError): CheckedSchema {
   const finding = {
     path: '$',
     kind: 'registry',
     breaks: 'consumers',
     version: null,
     explanation: `the file cannot be compared with what is registered: ${code}: ${message}`,
-    remedy: hint,
+    remedy: hintOfFile(code),
   } as const;
   return {
     file,

@@ -19,7 +19,10 @@ export type CheckedSchema = {
   readonly subject: string;
   /** `new`: the subject has no version yet. `unchanged`: exactly this is registered, as the latest version or an older one. */
   readonly status: 'new' | 'unchanged' | 'compatible' | 'incompatible';
-  /** The level of the comparison: the one asked for, else the registry's for the subject; null for `new`. */
+  /**
+   * The level of the comparison: the one asked for, else the registry's for the subject, by which the registry refuses
+   * whatever was asked for; null for `new`.
+   */
   readonly level: AppliedLevel | null;
   /** Of an `unchanged` file; else null. */
   readonly version: number | null;
@@ -62,17 +65,20 @@ export async function checkSchema(
   const applied = level ?? own;
   if (registered !== undefined) return { ...of, status: 'unchanged', level: applied, findings: [] };
   const past = { history, subject, numbers, fresh: readModel(schemaText, usedTexts) };
-  let findings = await findingsAt(past, applied);
+  let [findings, by] = [await findingsAt(past, applied), applied];
   const verdict =
     references && (await history.judge(subject, schemaText, concerned(numbers, own), references));
   if (verdict?.isCompatible === false && findings.every(isMisread)) {
-    if (applied === 'UNKNOWN') findings = await findingsOfAny(past);
-    if (findings.every(isMisread)) findings.push(refusal(verdict, level !== undefined));
+    // It refuses by its own level, whatever level was asked for, and that finds why.
+    if (own === 'UNKNOWN' || own === 'NONE') findings = await findingsOfAny(past);
+    else if (own !== applied) findings = await findingsAt(past, own);
+    by = own;
+    if (findings.every(isMisread)) findings.push(refusal(verdict));
   }
   return {
     ...of,
     status: findings.length > 0 ? 'incompatible' : 'compatible',
-    level: applied,
+    level: by,
     findings,
   };
 }
@@ -148,15 +154,15 @@ export function isMisread({ kind }: VersionFinding): boolean {
   return kind !== 'registry' && isSilent({ kind });
 }
 
-function refusal({ messages }: Compatibility, isOtherLevel: boolean): VersionFinding {
+function refusal({ messages }: Compatibility): VersionFinding {
+  const said = messages.length === 0 ? ', and does not say why' : `: ${messages.join('; ')}`;
   return {
     path: '$',
     kind: 'registry',
     breaks: 'consumers',
     version: null,
-    explanation: `the registry rejects it by its level for the subject: ${messages.join('; ') || 'it gives no reason'}`,
-    remedy: isOtherLevel
-      ? 'Leave out --level, to compare by the level of the registry.'
-      : 'Look for the difference from earlier versions with `outbox-relay schemas diff` or --level FULL_TRANSITIVE.',
+    explanation: `the registry rejects it by its level for the subject${said}`,
+    remedy:
+      'Look for the difference from earlier versions with `outbox-relay schemas diff`, or with `outbox-relay schemas check --level FULL_TRANSITIVE`.',
   };
 }

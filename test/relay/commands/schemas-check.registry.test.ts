@@ -154,13 +154,19 @@ describe('check', () => {
     expect(JSON.parse(stdout).schemas[0].findings).toMatchObject([{ version: 1, path: '$.note' }]);
   });
 
-  test('what only the registry refuses is told in its words', async () => {
+  test('a refusal is explained by the level of the registry, also where another one was asked for', async () => {
     await registerSchema(subject, placed(id));
     await setLevel('BACKWARD');
     await write(placed(id, { name: 'count', type: 'int' }));
     const { code, stdout } = await run('check', '--level', 'NONE', '--json');
     expect(code).toBe(1);
-    expect(JSON.parse(stdout).schemas[0].findings).toMatchObject([{ version: null, kind: 'registry' }]);
+    expect(JSON.parse(stdout).schemas[0]).toMatchObject({
+      level: 'BACKWARD',
+      findings: [{ version: 1, path: '$.count', kind: 'field' }],
+    });
+    const { stdout: said } = await run('check', '--level', 'NONE');
+    expect(said).toContain('incompatible (BACKWARD)');
+    expect(said).not.toMatch(/gives no reason|does not say why/);
   });
 
   test('at NONE a changed schema passes, with the warning that nothing was compared', async () => {

@@ -1,3 +1,6 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Config, loadConfig } from '../../../../relay/config/config.ts';
 import { type ErrorCode, errorTable, hints } from '../../../../relay/errors.ts';
@@ -375,6 +378,47 @@ describe('on a database that is ready', () => {
     const address = `${registryUrl}/subjects/${subject}/versions/1`;
     expect((await fetch(address, { method: 'DELETE' })).ok).toBe(true);
     expect(await only('subjects', settings)).toMatchObject({ status: 'fail' });
+  });
+
+  test('a schema file that may not become the next version is named with the reason, and nobody is sent to register it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'check-schemas-'));
+    const settings = {
+      OUTBOX_RELAY_SCHEMAS_DIRECTORY: folder,
+      OUTBOX_RELAY_TOPICS_ALLOW: 'x*',
+      OUTBOX_RELAY_TOPICS_TEMPLATE: `${unique('x')}.{aggregatetype}`,
+    };
+    const write = async (...fields: object[]) => {
+      const schema = { type: 'record', name: 'Placed', namespace: 'shop', fields };
+      await writeFile(join(folder, 'order', 'Placed.avsc'), JSON.stringify(schema));
+      return schema;
+    };
+    try {
+      await mkdir(join(folder, 'order'));
+      const first = await write({ name: 'total', type: 'long' });
+      const [{ subject }] = (await readSchemaFiles(relay.config(settings))) as [SchemaFile];
+      await registerSchema(subject, first);
+      const { registryUrl } = await servers();
+      await fetch(`${registryUrl}/config/${subject}`, {
+        method: 'PUT',
+        headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+        body: '{"compatibility":"BACKWARD"}',
+      });
+      await write({ name: 'total', type: 'long' }, { name: 'count', type: 'int' });
+      const refused = await only('subjects', settings);
+      expect(refused).toMatchObject({
+        status: 'warn',
+        message: expect.stringMatching(/may not become its next version: \$\.count: /),
+        fix: expect.stringContaining('`outbox-relay schemas check`'),
+      });
+      expect(refused?.fix).not.toContain('schemas register');
+      await write({ name: 'total', type: 'long' }, { name: 'count', type: 'int', default: 0 });
+      expect(await only('subjects', settings)).toMatchObject({
+        status: 'warn',
+        fix: expect.stringContaining('`outbox-relay schemas register`'),
+      });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   test('a schema file without its subject is red until it is registered', async () => {

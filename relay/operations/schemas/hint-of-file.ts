@@ -1,0 +1,11 @@
+/** What to do where an error is about a file: no event has failed on it yet, and none waits. */
+import { type ErrorCode, hints } from '../../errors.ts';
+
+const ofFiles: Partial<Record<ErrorCode, string>> = {
+  SCHEMA_INVALID:
+    'Correct the schema that the message names: the file, or what the registry has under the subject or refers to.',
+  REGISTRY_ANSWER_INVALID:
+    'Look at the subject in the registry, which has something there that cannot be used. Then run the command again.',
+};
+
+export const hintOfFile = (code: ErrorCode): string => ofFiles[code] ?? hints[code];
