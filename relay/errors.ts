@@ -345,11 +345,11 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   DEAD_LETTER_STORM:
     'Most events of the last minute were refused, for example after a faulty deployment. Correct the cause and start again. If you want these events dead-lettered, raise `deadLetters.stormPercent`.',
   AUDIT_HELD_BACK:
-    'The audit cannot begin now, because the progress has not reached the present. Start the relay, or wait until it has caught up, and run `outbox-relay audit` again.',
+    'The audit cannot begin now, because the progress has not reached the present. Start the relay, or wait until it has caught up, and run the command again.',
   AUDIT_OVERTAKEN:
     'Two audits of one slot run at the same time. The other one has stored its result first; nothing is lost or counted twice. Run one: `outbox-relay audit`, or `audit.everyMinutes` in the relay.',
   AUDIT_TOO_FAR_APART:
-    'The rows of the table and the records of the topics do not belong together: more of them wait for their counterparts than memory may hold. Run `outbox-relay verify` once, then `outbox-relay audit --start now`, which leaves out everything that is committed now.',
+    'The rows of the table and the records of the topics do not belong together: more of them wait for their counterparts than memory may hold. Run `outbox-relay verify`, then `outbox-relay audit --once --start now`, which leaves out everything that is committed now.',
   INTERNAL: 'A bug in the relay. Nothing was skipped. Report it with the log.',
 };
 
