@@ -77,9 +77,10 @@ test('the lines of the page, pasted at once, correct a dead letter and publish i
     'app.order.OrderPlaced  42   $.id  expected uuid, found string that is not a UUID',
   );
   expect(stdout).toMatch(/^resubmitted +1$/m);
-  // What the page shows is what was printed, but for the position and the time.
+  // What the page shows is what was printed, but for the position, the id and the time.
   for (const line of block.split('\n').filter((each) => each !== '' && !each.startsWith('$ '))) {
-    const masked = (text: string) => text.replace(/^[0-9a-f]{16}\.[0-9a-f]{8}/, '').replace(/\d{4}-\S+Z/, '');
+    const masked = (text: string) =>
+      text.replace(/^[0-9a-f]{16}\.[0-9a-f]{8} {2}[0-9a-f-]{36}/, '').replace(/\d{4}-\S+Z/, '');
     expect(shown.map(masked)).toContain(masked(line));
   }
   await expect
