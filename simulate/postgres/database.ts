@@ -93,6 +93,8 @@ export class Database {
   systemIdentifier = '7300000000000000001';
   timeline = 1;
   progress: ProgressRow | undefined;
+  /** What is committed of `progress` and `beat`, for those who read without a lock. */
+  readonly shown: { progress: ProgressRow | undefined; beat: number } = { progress: undefined, beat: 0 };
   /** What people have told the relay. */
   control: Control = noControl;
   slot: Slot | undefined;

@@ -1,6 +1,6 @@
 /** What each statement of the relay does to the model. A statement that is not known here stops the run: add it. */
 import { formatLsn, parseLsn } from '../../relay/model/position.ts';
-import type { Database, Transaction } from './database.ts';
+import type { Database, ProgressRow, Transaction } from './database.ts';
 import { parkingStatements } from './parking.ts';
 import type { Row, Statement } from './statement.ts';
 
@@ -56,7 +56,8 @@ export function statementOf(name: string): Statement {
   return found;
 }
 
-function readMarks({ walLsn, progress, beat }: Database): Row[] {
+/** Outside a transaction, so it sees what is committed. */
+function readMarks({ walLsn, shown: { progress, beat } }: Database): Row[] {
   return [
     {
       recovery: false,
@@ -116,24 +117,29 @@ function readOutboxTable(): Row[] {
   ];
 }
 
-function storeProgress(database: Database, values: readonly unknown[], { undo }: Transaction): Row[] {
+function storeProgress(database: Database, values: readonly unknown[], transaction: Transaction): Row[] {
   const before = database.progress;
   const publication = (values[9] as string | null | undefined) ?? before?.publication ?? null;
-  database.progress = { publication, session: before?.session ?? 0 };
-  undo.push(() => {
-    database.progress = before;
-  });
+  setProgress(database, { publication, session: before?.session ?? 0 }, transaction);
   return none;
 }
 
-function nextSession(database: Database, _values: readonly unknown[], { undo }: Transaction): Row[] {
+function nextSession(database: Database, _values: readonly unknown[], transaction: Transaction): Row[] {
   const before = database.progress;
   if (before === undefined) return none;
-  database.progress = { ...before, session: before.session + 1 };
+  setProgress(database, { ...before, session: before.session + 1 }, transaction);
+  return [{ session: String(before.session + 1) }];
+}
+
+function setProgress(database: Database, progress: ProgressRow, { undo, atCommit }: Transaction): void {
+  const before = database.progress;
+  database.progress = progress;
   undo.push(() => {
     database.progress = before;
   });
-  return [{ session: String(before.session + 1) }];
+  atCommit.push(() => {
+    database.shown.progress = progress;
+  });
 }
 
 function ownSession({ progress }: Database, [, session]: readonly unknown[]): Row[] {
@@ -151,7 +157,10 @@ function beat(database: Database, [slot, floor]: readonly unknown[], { undo, atC
   undo.push(() => {
     database.beat = before;
   });
-  atCommit.push(() => database.commit([], { slot: slot as string, number }));
+  atCommit.push(() => {
+    database.shown.beat = number;
+    database.commit([], { slot: slot as string, number });
+  });
   return [{ beat: String(number), snapshot: '1:1:', takenMs: 0, started: serverStart }];
 }
 
