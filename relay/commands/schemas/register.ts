@@ -3,7 +3,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
 import { printableText } from '../../observe/printable.ts';
-import { hintOfFile } from '../../operations/schemas/hint-of-file.ts';
 import type { Advice } from '../../operations/schemas/level-advice.ts';
 import { missingAdvice } from '../../operations/schemas/missing-versions.ts';
 import {
@@ -168,9 +167,9 @@ function describeRefusals(registrations: readonly Registration[]): string[] {
   const [refused, failed, untried] = [of('refused'), of('failed'), of('untried')];
   const all = counted(registrations.length, 'schema');
   return [
-    ...[...refused, ...failed].map(({ file, code, message }) => {
-      const hint = code === undefined ? '' : `\n    → ${hintOfFile(code)}`;
-      return `${styleText('red', '✖')} ${file}: ${code}: ${message}${hint}`;
+    ...[...refused, ...failed].map(({ file, code, message, hint }) => {
+      const what = hint === undefined ? '' : `\n    → ${hint}`;
+      return `${styleText('red', '✖')} ${file}: ${code}: ${message}${what}`;
     }),
     ...(refused.length === 0 ? [] : [`${refused.length} of ${all} refused`]),
     ...(failed.length === 0 ? [] : [`${failed.length} of ${all} failed, ${untried.length} not tried`]),

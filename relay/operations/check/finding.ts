@@ -1,6 +1,6 @@
 /** A check: one small question about one server, its verdict and, where it is not met, the fix. */
 import { asRelayError, type ErrorCode, hints, type RelayError } from '../../errors.ts';
-import { hintOfFile } from '../schemas/hint-of-file.ts';
+import { hintOfFileByCode } from '../schemas/hint-of-file.ts';
 
 export type Verdict = {
   /**
@@ -37,8 +37,8 @@ const insteadOfCheck: Partial<Record<ErrorCode, string>> = {
     'If Postgres refused the password, correct it where it comes from: DATABASE_URL, or database.password*. If pg_hba.conf has no entry for the role, add one. If the role lacks a right, run `outbox-relay migrate --roles` as the owner.',
   POSTGRES_UNSUITABLE: 'The message says what the server lacks, or what answers in its place.',
   POSTGRES_ROWS_HIDDEN: hints.POSTGRES_ROWS_HIDDEN.replace(' `outbox-relay check` names the tables.', ''),
-  SCHEMA_INVALID: hintOfFile('SCHEMA_INVALID'),
-  REGISTRY_ANSWER_INVALID: hintOfFile('REGISTRY_ANSWER_INVALID'),
+  SCHEMA_INVALID: hintOfFileByCode('SCHEMA_INVALID'),
+  REGISTRY_ANSWER_INVALID: hintOfFileByCode('REGISTRY_ANSWER_INVALID'),
   KAFKA_UNAUTHORIZED:
     'Correct the credentials (kafka.sasl*, kafka.ssl*), or grant the right that the message names. docs/guides/kafka.md lists the rights.',
   KAFKA_UNSUITABLE:

@@ -46,14 +46,15 @@ const ofSubject: ReadonlySet<ErrorCode> = new Set(['SCHEMA_INVALID', 'REGISTRY_A
 
 export const isOfSubject = ({ code }: RelayError): boolean => ofSubject.has(code);
 
-function uncomparable({ file, subject }: SchemaFile, { code, message }: RelayError): CheckedSchema {
+function uncomparable({ file, subject }: SchemaFile, failure: RelayError): CheckedSchema {
+  const { code, message } = failure;
   const finding = {
     path: '$',
     kind: 'registry',
     breaks: 'consumers',
     version: null,
     explanation: `the file cannot be compared with what is registered: ${code}: ${message}`,
-    remedy: hintOfFile(code),
+    remedy: hintOfFile(failure),
   } as const;
   return {
     file,

@@ -1,5 +1,5 @@
 /** What to do where an error is about a file: no event has failed on it yet, and none waits. */
-import { type ErrorCode, hints } from '../../errors.ts';
+import { type ErrorCode, hints, type RelayError } from '../../errors.ts';
 
 const ofFiles: Partial<Record<ErrorCode, string>> = {
   SCHEMA_INVALID:
@@ -8,4 +8,9 @@ const ofFiles: Partial<Record<ErrorCode, string>> = {
     'Look at the subject in the registry, which has something there that cannot be used. Then run the command again.',
 };
 
-export const hintOfFile = (code: ErrorCode): string => ofFiles[code] ?? hints[code];
+/** An error that knows better than its code keeps its own hint. */
+export const hintOfFile = ({ code, hint }: Pick<RelayError, 'code' | 'hint'>): string =>
+  hint === hints[code] ? (ofFiles[code] ?? hint) : hint;
+
+/** For errors of which only the code is known. */
+export const hintOfFileByCode = (code: ErrorCode): string => hintOfFile({ code, hint: hints[code] });

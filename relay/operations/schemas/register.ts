@@ -5,6 +5,7 @@ import { type ErrorCode, RelayError } from '../../errors.ts';
 import { checkSchema, isMisread, type VersionFinding } from './check.ts';
 import { isOfSubject } from './check-files.ts';
 import { findRegistered, type Registered, readSchemaFiles, type SchemaFile, Versions } from './files.ts';
+import { hintOfFile } from './hint-of-file.ts';
 import {
   type Advice,
   type Levels,
@@ -32,6 +33,8 @@ export type Registration = Pick<SchemaFile, 'file' | 'subject'> & {
   /** Why it is refused, or failed. */
   readonly code?: ErrorCode;
   readonly message?: string;
+  /** What to do about that. */
+  readonly hint?: string;
   /** What the registry compares the next version by; null if it could not be asked, or the command ended before. */
   readonly level: AppliedLevel | null;
   readonly warnings: readonly Advice[];
@@ -74,7 +77,7 @@ export async function registerSchemas(config: Config, options: RegisterOptions):
         (error: unknown) => {
           if (!(error instanceof RelayError)) throw error;
           failure ??= error;
-          return { ...nowhere(file), status: 'failed', code: error.code, message: error.message } as const;
+          return { ...nowhere(file), status: 'failed', ...whyOf(error) } as const;
         },
       );
       outcomes.push(outcome);
@@ -93,6 +96,12 @@ export async function registerSchemas(config: Config, options: RegisterOptions):
     return { registrations, warnings: [], missing: [], failure: error };
   }
 }
+
+const whyOf = (error: RelayError) => ({
+  code: error.code,
+  message: error.message,
+  hint: hintOfFile(error),
+});
 
 const nowhere = ({ file, subject }: SchemaFile) =>
   ({ file, subject, id: null, version: null, latestVersion: null, usedVersion: null }) as const;
@@ -188,8 +197,7 @@ async function register(
   const refused = (code: ErrorCode, message: string): Outcome => ({
     ...nowhere(schema),
     status: 'refused',
-    code,
-    message,
+    ...whyOf(new RelayError(code, message)),
   });
   const registered = (status: Outcome['status'], found: Registered): Outcome => ({
     file,
@@ -226,6 +234,6 @@ async function register(
   } catch (error) {
     // The next schema may be accepted.
     if (!(error instanceof RelayError) || !refusals.has(error.code)) throw error;
-    return refused(error.code, error.message);
+    return { ...nowhere(schema), status: 'refused', ...whyOf(error) };
   }
 }

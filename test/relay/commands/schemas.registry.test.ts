@@ -382,6 +382,16 @@ describe('register', () => {
     expect(stderr).toMatch(/^error REGISTRY_UNAVAILABLE/);
   });
 
+  test('at an address without its path the hint is about that, and about no event', async () => {
+    registryUrl = new URL(registryUrl).origin;
+    const { code, stdout, stderr } = await register();
+    expect(code).toBe(69);
+    for (const said of [stdout, stderr]) {
+      expect(said).toContain('Correct the address and its path: Apicurio');
+      expect(said).not.toMatch(/is slow|Events wait/);
+    }
+  });
+
   test('with --wait-seconds it waits for a registry that starts', async () => {
     await using gate = await RegistryGate.open(registryUrl);
     let asked = 0;
