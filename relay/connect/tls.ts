@@ -6,6 +6,15 @@ import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { RelayError } from '../errors.ts';
 
+/** What a setting is called that names such a file, for messages. */
+export type TlsFileNames = Readonly<Record<keyof TlsFiles, string>>;
+
+const ofSettings: TlsFileNames = {
+  sslCaFile: 'sslCaFile',
+  sslCertFile: 'sslCertFile',
+  sslKeyFile: 'sslKeyFile',
+};
+
 export type TlsFiles = {
   readonly sslCaFile?: string | undefined;
   readonly sslCertFile?: string | undefined;
@@ -21,10 +30,13 @@ export type TlsOptions = {
 };
 
 /** @throws RelayError CONFIG_INVALID if a file cannot be read or does not hold what it should */
-export function tlsOptions({ sslCaFile, sslCertFile, sslKeyFile }: TlsFiles): TlsOptions {
+export function tlsOptions(
+  { sslCaFile, sslCertFile, sslKeyFile }: TlsFiles,
+  names: TlsFileNames = ofSettings,
+): TlsOptions {
   const identity = {
-    ...(sslCertFile === undefined ? {} : { cert: readPem(sslCertFile, 'CERTIFICATE') }),
-    ...(sslKeyFile === undefined ? {} : { key: readPem(sslKeyFile, 'PRIVATE KEY') }),
+    ...(sslCertFile === undefined ? {} : { cert: readPem(sslCertFile, 'CERTIFICATE', names.sslCertFile) }),
+    ...(sslKeyFile === undefined ? {} : { key: readPem(sslKeyFile, 'PRIVATE KEY', names.sslKeyFile) }),
   };
   try {
     createSecureContext(identity);
@@ -34,7 +46,7 @@ export function tlsOptions({ sslCaFile, sslCertFile, sslKeyFile }: TlsFiles): Tl
   }
   return {
     rejectUnauthorized: true,
-    ...(sslCaFile === undefined ? {} : { ca: readPem(sslCaFile, 'CERTIFICATE') }),
+    ...(sslCaFile === undefined ? {} : { ca: readPem(sslCaFile, 'CERTIFICATE', names.sslCaFile) }),
     ...identity,
   };
 }
@@ -59,15 +71,18 @@ export function freshTls(files: TlsFiles): () => TlsOptions {
 /**
  * OpenSSL skips what is not PEM in a CA file. Every server would then be refused, and no message would name the file.
  */
-function readPem(file: string, label: string): string {
+function readPem(file: string, label: string, setting: string): string {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new RelayError('CONFIG_INVALID', `cannot read the file ${file}`, { cause });
+    throw new RelayError('CONFIG_INVALID', `cannot read the file ${file} of ${setting}`, { cause });
   }
   if (new RegExp(`^-----BEGIN [A-Z0-9 ]*${label}-----`, 'm').test(text)) return text;
-  throw new RelayError('CONFIG_INVALID', `the file ${file} contains no ${label.toLowerCase()} in PEM format`);
+  throw new RelayError(
+    'CONFIG_INVALID',
+    `the file ${file} of ${setting} contains no ${label.toLowerCase()} in PEM format`,
+  );
 }
 
 /**

@@ -110,17 +110,20 @@ function trustSystem({ searchParams }: URL): void {
   if (!searchParams.has('sslmode')) searchParams.set('sslmode', 'verify-full');
 }
 
+const inUrl = {
+  sslCaFile: 'sslrootcert in database.url',
+  sslCertFile: 'sslcert in database.url',
+  sslKeyFile: 'sslkey in database.url',
+};
+
 /**
  * What the driver makes of a URL. Its files are read here, and not by the driver, where an error of the file system would
  * look like one of the server.
  */
 function driverConfig(url: URL, limits: SessionLimits): pg.ClientConfig {
   const file = (name: string) => url.searchParams.get(name) ?? undefined;
-  const { rejectUnauthorized: _, ...pem } = tlsOptions({
-    sslCaFile: file('sslrootcert'),
-    sslCertFile: file('sslcert'),
-    sslKeyFile: file('sslkey'),
-  });
+  const files = { sslCaFile: file('sslrootcert'), sslCertFile: file('sslcert'), sslKeyFile: file('sslkey') };
+  const { rejectUnauthorized: _, ...pem } = tlsOptions(files, inUrl);
   let config: pg.ClientConfig;
   try {
     config = parseIntoClientConfig(withSession(url.href, limits));

@@ -108,6 +108,7 @@ describe('a file', () => {
     })();
     expect(failure).toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringContaining(what) });
     expect(String(failure)).toContain(folder);
+    if (what !== 'cannot be used') expect(String(failure)).toMatch(/ of ssl(Ca|Cert|Key)File/);
     expect(String(failure)).not.toContain('sesame');
   });
 });
