@@ -48,7 +48,7 @@ type ControlRow = {
 /** In one statement: a change of both tables is seen as a whole. */
 const read = statement<ControlRow>(
   'ledger.read_control',
-  'reading what is paused',
+  'reading pauses and rate limits',
   `select control.revision, control.max_events_per_second as events, control.max_bytes_per_second as bytes,
           control.limit_person as person, control.limit_note as note, to_json(control.limited_at) #>> '{}' as at,
           coalesce((select json_agg(json_build_object(

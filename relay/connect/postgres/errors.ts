@@ -41,6 +41,7 @@ export const sqlStates = {
   duplicateObject: '42710',
   duplicateFunction: '42723',
   undefinedTable: '42P01',
+  undefinedColumn: '42703',
   invalidSchemaName: '3F000',
   insufficientPrivilege: '42501',
   queryCanceled: '57014',
@@ -71,9 +72,11 @@ export function postgresError(
   const sqlState = sqlStateOf(error);
   const ended = sqlState !== undefined && endOfSession.test(sqlState) ? ` (SQLSTATE ${sqlState})` : '';
   const said = `${message}${ended}${isFromPooler(error) ? behindPooler : ''}`;
-  return new RelayError(meaningOf(error, sqlState, own), `${doing}: ${said}`, {
+  const code = meaningOf(error, sqlState, own);
+  return new RelayError(code, `${doing}: ${said}`, {
     cause: error,
     context: { sqlState, ...(statement !== undefined && { statement }) },
+    ...(code === 'OUTBOX_TABLE_INVALID' && isOfOurs(sqlState, message) ? { hint: notMigrated } : {}),
   });
 }
 
@@ -114,6 +117,13 @@ const sqlStatePattern = /^[0-9A-Z]{5}$/;
 
 const behindPooler =
   '; PgBouncer, or a pooler like it, answers at this address, but the relay needs a direct connection: use the address of Postgres itself';
+
+/** Whether a table or function is missing that a migration makes. The names in a message are not translated. */
+const isOfOurs = (sqlState: string | undefined, message: string): boolean =>
+  sqlState !== sqlStates.undefinedColumn && /\boutbox\b/.test(message);
+
+const notMigrated =
+  'This database does not have what the migrations of this release make. Run `outbox-relay migrate`; or, if the outbox is in another database, correct DATABASE_URL. A table of your own is the one that outbox.table names.';
 
 /** Of a session that does not have the settings it was opened with. */
 export function settingsLost(): RelayError {
