@@ -11,6 +11,7 @@ if (isSource && major < 24) {
   fail('outbox-relay needs Node 20.19, 22.13, 24 or newer');
 } else {
   withFlags();
+  endWithWrapper();
   await import(isSource ? '../relay/main.ts' : '../dist/relay/main.js');
 }
 
@@ -38,4 +39,23 @@ function withFlags() {
   } catch {
     // Windows has no such call.
   }
+}
+
+/**
+ * npx and npm run start a shell, and below it this process. npm passes SIGTERM to the shell only, which ends, as sh of Debian
+ * does, and tells nobody: this process would run on. So it takes the end of its parent for a SIGTERM, if the shell was
+ * started for this command alone: then nothing but a signal to it, or to npm, ends it first.
+ */
+function endWithWrapper() {
+  if (!/^\s*(exec\s+)?['"]?outbox-relay['"]?(\s[^&|;<>()`$]*)?$/.test(process.env.npm_lifecycle_script ?? ''))
+    return;
+  const parent = process.ppid;
+  // A moment for a person, and nothing for the process.
+  const everyMs = 250;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    process.kill(process.pid, 'SIGTERM');
+  }, everyMs);
+  watch.unref();
 }
