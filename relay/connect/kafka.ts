@@ -157,7 +157,7 @@ export function kafkaError(
   const message = withRealHosts(plainMessage(messageOf(error)));
   // A refusal of the brokers, which do not say who they are.
   const refusing = type === 'SASL_AUTHENTICATION_FAILED' && bootstrap.length > 0;
-  const where = refusing ? `; asked was the cluster at ${bootstrap.join(', ')}` : advertisedAddress(error);
+  const where = refusing ? `; refused by the cluster at ${bootstrap.join(', ')}` : advertisedAddress(error);
   return new RelayError(codeOfType[type ?? ''] ?? otherwise, `${doing}: ${message}${where}`, {
     cause: error,
     context: { kafkaError: type },

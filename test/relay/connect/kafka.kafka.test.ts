@@ -93,7 +93,7 @@ describe('an error of the client', () => {
     expect(failure.code).toBe(code);
     // A refusal says who refused.
     if (code === 'KAFKA_UNAUTHORIZED')
-      expect(failure.message).toContain(`${message}; asked was the cluster at `);
+      expect(failure.message).toContain(`${message}; refused by the cluster at `);
   });
 
   test('without a code of its own gets the code of the caller', () => {
