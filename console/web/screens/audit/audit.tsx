@@ -52,7 +52,7 @@ function StandingCards({ report, everyMinutes }: StandingProps) {
     <>
       <Proof report={report} everyMinutes={everyMinutes} />
       <FindingsCard report={report} />
-      <Unjudged counts={report.audit.unjudged} since={report.audit.startedAt} />
+      <Unjudged audit={report.audit} />
       <Runs report={report} />
     </>
   );
@@ -188,6 +188,8 @@ function nothingCompared({ events, unjudged, beginsAt }: Standing['audit']): str
 
 function FindingsCard({ report: { audit, open, latest } }: { report: Standing }) {
   const { verifiedAt, missing, missingOpen } = audit;
+  // Of no event that was compared, none says that all is well.
+  const none = audit.matched === 0 ? 'warn' : 'good';
   return (
     <Card
       title="Findings"
@@ -206,7 +208,7 @@ function FindingsCard({ report: { audit, open, latest } }: { report: Standing })
           {Object.entries(open).map(([key, number]) => {
             const { name, means } = kindOf(found, key);
             return (
-              <div key={key} className={number > 0 ? 'bad' : 'good'}>
+              <div key={key} className={number > 0 ? 'bad' : none}>
                 <dt>{name}</dt>
                 <dd>
                   <strong>{count(number)}</strong>
@@ -260,19 +262,25 @@ function FindingsCard({ report: { audit, open, latest } }: { report: Standing })
   );
 }
 
-function Unjudged({ counts, since }: { counts: Readonly<Record<string, number>>; since: string }) {
-  const kinds = Object.entries(counts).filter(([, number]) => number > 0);
+function Unjudged({ audit }: { audit: Standing['audit'] }) {
+  const kinds = Object.entries(audit.unjudged).filter(([, number]) => number > 0);
   return (
     <Card
       title="Not judged"
       aside={
         <span className="quiet">
-          since <Time at={since} />
+          since <Time at={audit.startedAt} />
         </span>
       }
     >
       {kinds.length === 0 ? (
-        <Empty title="Everything that the audit compared is judged" />
+        <Empty
+          title={
+            audit.matched === 0
+              ? 'Nothing is compared yet, so nothing is judged'
+              : 'Everything that the audit compared is judged'
+          }
+        />
       ) : (
         <UnjudgedTable kinds={kinds} />
       )}
