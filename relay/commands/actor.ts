@@ -39,3 +39,6 @@ function whoami(): string {
     return `uid ${process.getuid?.() ?? '?'}`;
   }
 }
+
+/** The options that a preview lacks of the command that does it. */
+export const yesWith = (needsReason: boolean): string => (needsReason ? "--yes and --reason '…'" : '--yes');

@@ -22,8 +22,8 @@ export function describeStage({ stage, done, total, topic }: ReplayStage): strin
   return `publishing: ${bar(done, total ?? done)} events`;
 }
 
-/** @param isPreview it was not told to do it */
-export function describeResult(result: ReplayResult, isPreview: boolean): string[] {
+/** @param missing options that would do it, where it was not told to */
+export function describeResult(result: ReplayResult, missing: string | undefined): string[] {
   const { outcome, plan, replay } = result;
   const lines = [...(plan === null ? [] : describePlan(plan)), ...absentLines(absentOf(result))];
   if (replay !== null) return [...lines, ...describeEnd(replay)];
@@ -32,7 +32,9 @@ export function describeResult(result: ReplayResult, isPreview: boolean): string
     return [...lines, 'nothing was published: decide what is marked with ? first'];
   return [
     ...lines,
-    isPreview ? 'nothing was published; run again with --yes to publish these' : 'nothing was published',
+    missing === undefined
+      ? 'nothing was published'
+      : `nothing was published; run again with ${missing} to publish these`,
   ];
 }
 

@@ -14,7 +14,7 @@ import {
   resume,
   showReplay,
 } from '../operations/replay.ts';
-import { type ActorOptions, withActor } from './actor.ts';
+import { type ActorOptions, withActor, yesWith } from './actor.ts';
 import { collect, timeOrAge, wholeNumber } from './arguments.ts';
 import { type Call, define } from './command.ts';
 import { describeReplays, describeResult, describeShown, describeStage } from './describe-replay.ts';
@@ -176,7 +176,7 @@ function validate(options: Options): string | undefined {
       ? undefined
       : '--resume continues a replay as it began: give no range or target';
   }
-  const { from, until, all, beforeFirstStart, includeUnknown, toTopic, reason, yes, dryRun } = options;
+  const { from, until, all, beforeFirstStart, includeUnknown, yes, dryRun } = options;
   const range = rangeFrom(options);
   if (isUnbounded(range) && all !== true && beforeFirstStart !== true)
     return 'say which events: --from, --until, --key, --type, --id, --dead-letters, positions, or --all';
@@ -187,7 +187,7 @@ function validate(options: Options): string | undefined {
     (range.isOfDeadLetters || range.positions !== null || includeUnknown === true)
   )
     return '--before-first-start takes times, keys, types and ids only: no relay has seen these events';
-  if (yes === true && dryRun !== true && toTopic === undefined && !reason)
+  if (yes === true && dryRun !== true && needsReason(options))
     return '--reason is missing: consumers will see these events again, after newer ones';
   return undefined;
 }
@@ -207,6 +207,11 @@ function rangeFrom(options: Options): Range {
     includesUnknown: options.includeUnknown === true,
   });
 }
+
+/** What `validate` asks for once it is to be done. */
+const needsReason = ({ toTopic, reason }: Options): boolean => toTopic === undefined && !reason;
+
+const toDoIt = (options: Options): string => yesWith(needsReason(options));
 
 async function run({ config, options }: Call<Options>) {
   const line = new ProgressLine<ReplayStage>(unlessNothing(describeStage));
@@ -229,7 +234,9 @@ async function run({ config, options }: Call<Options>) {
   const isWhole = absentOf(result) === null && (result.replay?.gone ?? 0) === 0;
   return {
     data: result,
-    text: describeResult(result, isPreview && options.dryRun !== true).join('\n'),
+    text: describeResult(result, isPreview && options.dryRun !== true ? toDoIt(options) : undefined).join(
+      '\n',
+    ),
     hasFindings: !isWhole || (result.outcome !== 'done' && !isShown),
   };
 }

@@ -7,7 +7,7 @@ import {
   previewClosing,
   resubmit,
 } from '../../operations/dead-letters/resubmit-discard.ts';
-import { type ActorOptions, withActor } from '../actor.ts';
+import { type ActorOptions, withActor, yesWith } from '../actor.ts';
 import { type Call, define } from '../command.ts';
 import { count, formatTable } from '../format.ts';
 import type { Load } from '../load.ts';
@@ -131,9 +131,9 @@ const pastOf = { resubmit: 'resubmitted', discard: 'discarded' } as const;
 
 /** What a preview lacks of the command that does it. */
 function toDoIt(action: Action, { reason }: CloseOptions): string {
-  return action === 'discard' && reason === undefined
-    ? "run again with --yes and --reason '…' to do it: why does nobody need these events?"
-    : 'run again with --yes to do it';
+  const needsReason = action === 'discard' && reason === undefined;
+  const why = needsReason ? ': why does nobody need these events?' : '';
+  return `run again with ${yesWith(needsReason)} to do it${why}`;
 }
 
 /** @param next of a preview: how to do it */
