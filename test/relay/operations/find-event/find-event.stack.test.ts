@@ -1,5 +1,6 @@
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RegistryGate } from '../../../../harness/registry-gate.ts';
 import { TcpProxy } from '../../../../harness/tcp-proxy.ts';
 import { type Config, loadConfig } from '../../../../relay/config/config.ts';
 import { cursorText, parseCursor } from '../../../../relay/operations/find-event/cursor.ts';
@@ -414,6 +415,14 @@ describe('find', { timeout: 60_000 }, () => {
     const seen = await world.commandWith(refused, 'find', id!);
     expect(seen).toMatchObject({ code: 77, stdout: expect.stringMatching(/record +\S+, partition \d/) });
     expect(seen.stdout).toContain('! Not read: the outbox table');
+    // Where only the registry refuses, all of the event is there but the versions of its schema.
+    await using gate = await RegistryGate.open(world.env.SCHEMA_REGISTRY_URL!);
+    gate.instead = () => ({ status: 401, body: '' });
+    const withoutVersions = await world.commandWith({ SCHEMA_REGISTRY_URL: gate.url }, 'find', id!);
+    expect(withoutVersions).toMatchObject({
+      code: 77,
+      stdout: expect.stringContaining('REGISTRY_UNAUTHORIZED'),
+    });
   });
 
   it('takes rows that row-level security hides for unknown', async () => {
