@@ -61,7 +61,7 @@ function parsed(file: string): unknown {
       'CONFIG_INVALID',
       `${file} is not valid YAML${line === undefined ? '' : ` at line ${line}`}: ${reason}`,
       {
-        hint: `Correct ${file}${line === undefined ? '' : `, at line ${line} or just before it`}. ${template}`,
+        hint: `Correct ${file}${line === undefined ? '' : `, at or near line ${line}`}. ${template}`,
       },
     );
   }

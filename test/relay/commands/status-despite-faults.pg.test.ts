@@ -17,10 +17,13 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function statusWith(text: string, ...args: string[]) {
+const statusWith = (text: string, ...args: string[]) => statusIn({}, text, ...args);
+
+async function statusIn(env: Record<string, string>, text: string, ...args: string[]) {
   const file = join(folder, 'shop.yaml');
   await writeFile(file, text);
-  return { file, ...(await runCli(['-c', file, 'status', ...args], { DATABASE_URL: database.url })) };
+  const of = { DATABASE_URL: database.url, ...env };
+  return { file, ...(await runCli(['-c', file, 'status', ...args], of)) };
 }
 
 test('status shows what the relays do, and names the fault of the file and where it is', async () => {
@@ -41,4 +44,18 @@ test('status of an outbox that the file does not name for certain is refused', a
   const { code, stdout, stderr } = await statusWith('slto: shop\n');
   expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
   expect(stderr).toContain('slto is not a setting; the nearest is slot');
+});
+
+test('of a file that is no YAML nothing is known, and the environment can say which outbox is meant', async () => {
+  const noYaml = 'slot: shop\n  topics: [\n';
+  const refused = await statusWith(noYaml);
+  expect(refused).toMatchObject({
+    code: 64,
+    stdout: '',
+    stderr: expect.stringContaining('is not valid YAML'),
+  });
+  const { file, code, stdout } = await statusIn({ OUTBOX_RELAY_SLOT: 'shop' }, noYaml);
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/^slot +shop does not exist/m);
+  expect(stdout).toContain(`! ${file} is not valid YAML at line 1`);
 });

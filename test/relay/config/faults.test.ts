@@ -62,7 +62,7 @@ describe('the hint names the file or the variable to correct, and the settings',
   test('of a file that cannot be read, or is no YAML', () => {
     expect(hintOf({ file: `${file}.gone`, env: required })).toContain(`make ${file}.gone readable`);
     expect(hintOf({ file: written('slot: [\n'), env: required })).toMatch(
-      new RegExp(`^Correct ${file}, at line`),
+      new RegExp(`^Correct ${file}, at or near line`),
     );
     expect(hintOf({ file: written('slot\n'), env: required })).toContain(`Correct ${file}: each line`);
   });
