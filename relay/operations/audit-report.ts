@@ -31,6 +31,5 @@ export function logRun(log: Logger, row: AuditRow): void {
   else if (unproven(row) > 0)
     log.warn({ ...facts, missingOrRemoved: unproven(row) }, 'audited, and not all of it is proven');
   else if (hasComparedNothing(row)) log.warn(facts, 'audited, and no event could be compared');
-  else if (matched === 0) log.info(facts, 'audited; there was no event to compare');
   else log.info(facts, 'audited');
 }
