@@ -3,7 +3,7 @@
  * of `password=`, and wherever the cursor is. The line keeps its length, so that the cursor stays where it belongs.
  */
 import { Writable } from 'node:stream';
-import { isSecretKey } from '../operations/init/secret-keys.ts';
+import { isSecretKey } from '../config/secret-keys.ts';
 
 /**
  * A line that is being typed, with `*` for each character that may be of a password: all behind the first `:` of an

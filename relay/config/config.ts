@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { RelayError } from '../errors.ts';
 import { type Fault, faultsOf, findMisspelt, invalid, type Sources } from './faults.ts';
 import { fromText, longForms, readSettingsFile, type UnsetReference } from './file.ts';
-import { maskPostgresUrl } from './postgres-url.ts';
+import { maskUrl } from './mask-url.ts';
 import { configRules, reachesOtherProgress } from './rules.ts';
 import { type Config, configSchema } from './schema.ts';
 import { type Setting, settings } from './settings.ts';
@@ -322,18 +322,6 @@ export function asText(value: unknown): string {
   return Object.entries(value)
     .map(([name, each]) => `${name}=${each}`)
     .join(',');
-}
-
-/** A URL, or several, with the password as `***`. What cannot be read as a URL is masked whole. */
-export function maskUrl(text: string): string {
-  const several = text.split(',');
-  if (several.length > 1 && several.every((each) => /^https?:/.test(each)))
-    return several.map(maskUrl).join(',');
-  if (/^postgres/i.test(text)) return maskPostgresUrl(text);
-  if (!URL.canParse(text)) return '***';
-  const url = new URL(text);
-  if (url.password !== '') url.password = '***';
-  return url.toString();
 }
 
 function meaningOfEmpty(off: Setting['off']): unknown {

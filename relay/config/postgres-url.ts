@@ -88,14 +88,3 @@ function splitPort(text: string): HostPort | undefined {
     return undefined;
   }
 }
-
-/** With the password as `***`. What cannot be read is masked whole. */
-export function maskPostgresUrl(text: string): string {
-  const masked = text
-    .replace(/^(\w+:\/\/[^/?]*?):[^/?]*@/, '$1:***@')
-    .replace(/([?&](?:ssl)?password=)[^&]*/gi, '$1***');
-  const params = parsePostgresUrl(masked)?.url.searchParams;
-  // A name that is percent-encoded is a name all the same.
-  const secrets = ['password', 'sslpassword'].flatMap((name) => params?.getAll(name) ?? []);
-  return params !== undefined && secrets.every((secret) => secret === '***') ? masked : '***';
-}

@@ -13,7 +13,7 @@ export type SettingMeta = {
   readonly names?: readonly string[];
   /** Environment variable, where it is not the one derived from the path. */
   readonly env?: string;
-  /** Shown as `***`; a URL keeps everything but its password. */
+  /** Shown as `***`; a URL keeps what is no secret in it. */
   readonly secret?: 'whole' | 'url';
 };
 

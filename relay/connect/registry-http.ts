@@ -173,7 +173,8 @@ export function registryAccess(registry: Config['registry']): RegistryAccess {
     throw new RelayError('CONFIG_INVALID', 'registry.url is not set, so the registry cannot be asked');
   const urls = registry.url.split(',').map((text) => new URL(text));
   const fixed = authorizationOf(registry, urls[0]!);
-  for (const url of urls) [url.username, url.password] = ['', ''];
+  // Nor parameters, which another client that gets the address would send, or quote.
+  for (const url of urls) [url.username, url.password, url.search] = ['', '', ''];
   const tls = urls.some(({ protocol }) => protocol === 'https:') ? freshTls(registry) : undefined;
   const source = tokensOf(registry);
   return {

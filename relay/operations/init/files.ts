@@ -1,8 +1,8 @@
 /** What `init` writes: the text of each file, from a few answers. */
+import { hasSecret } from '../../config/mask-url.ts';
 import { version } from '../../config/version.ts';
 import { consumer } from './consumer.ts';
 import type { Project } from './project.ts';
-import { isSecretKey } from './secret-keys.ts';
 
 export type NewFile = {
   /** Below the project, with `/`. */
@@ -93,13 +93,8 @@ function insteadOf(variable: string, address: string): string {
   return keepsSecret(address) ? `\${${variable}}` : `\${${variable}:-${address}}`;
 }
 
-export function keepsSecret(address: string): boolean {
-  if (address === localAddresses.databaseUrl) return false;
-  // A list of hosts is no URL to Node. It may have a password.
-  if (!URL.canParse(address)) return true;
-  const { password, searchParams } = new URL(address);
-  return password !== '' || [...searchParams.keys()].some(isSecretKey);
-}
+export const keepsSecret = (address: string): boolean =>
+  address !== localAddresses.databaseUrl && hasSecret(address);
 
 const isLocal = (host: string): boolean => ['127.0.0.1', 'localhost', '[::1]'].includes(host);
 

@@ -43,6 +43,9 @@ export function faultOf(key: keyof Project, answer: string | readonly string[]):
     const raw = each.map(rawCharacterFault).find((fault) => fault !== undefined);
     if (raw !== undefined) return `${key} ${raw}`;
   }
+  // A relay that runs keeps its address; a new project need not learn of it from a registry that refuses it.
+  if (key === 'registryUrl' && String(answer).includes('?'))
+    return `${key} has parameters, which the relay does not send: leave out what follows the ?; a key goes to registry.headers, user and password before the host`;
   // It would end the reference to the variable in which the file has it.
   if (key !== 'slot' && /[{}\s]/.test(String(answer)))
     return `${key} must have no space, and braces percent-encoded`;

@@ -2,7 +2,7 @@
  * Finds what an address must have percent-encoded. Node and the relay take a password with an @ as it was meant; psql and
  * other programs to which people give the same address end the password there, and look for a host of that name.
  */
-import { isSecretKey } from './secret-keys.ts';
+import { isSecretKey } from '../../config/secret-keys.ts';
 
 /** Of user and password. The last ones end a word of a shell, or a reference in the file of the settings. */
 const mustBeEncoded = /@|[\s"'\\{}]|%(?![\da-f]{2})/i;

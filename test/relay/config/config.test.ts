@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { settingsEnv } from '../../../harness/relay-process.ts';
-import { asText, describeConfig, loadConfig, maskUrl, settings } from '../../../relay/config/config.ts';
+import { asText, describeConfig, loadConfig, settings } from '../../../relay/config/config.ts';
+import { maskUrl } from '../../../relay/config/mask-url.ts';
 import { configRules } from '../../../relay/config/rules.ts';
 import { RelayError } from '../../../relay/errors.ts';
 
@@ -616,6 +617,19 @@ describe('secrets', () => {
     expect(shown).toContainEqual(expect.objectContaining({ key: 'registry.password', value: '***' }));
   });
 
+  test.each([
+    ['DATABASE_URL', 'database.url', 'postgres://u@h/d?oauth_client_secret='],
+    ['DATABASE_URL', 'database.url', 'postgres://u@h/d?x=1&Access_Token='],
+    ['SCHEMA_REGISTRY_URL', 'registry.url', 'http://r/?password='],
+    ['SCHEMA_REGISTRY_URL', 'registry.url', 'http://r,http://r/?sig='],
+    ['SCHEMA_REGISTRY_URL', 'registry.url', 'http://r/?'],
+  ])('a parameter of %s (%s) that holds a secret is masked: %s', (name, key, address) => {
+    const { config, provenance } = loadConfig({ env: { ...required, [name]: `${address}sesame` } });
+    const shown = describeConfig(config, provenance);
+    expect(shown.find((row) => row.key === key)?.value).toMatch(/\*\*\*$/);
+    expect(JSON.stringify(shown)).not.toContain('sesame');
+  });
+
   test('a URL loses its password in the authority and in the query', () => {
     expect(maskUrl('postgres://u:p@h/d?password=q&x=1')).toBe('postgres://u:***@h/d?password=***&x=1');
     expect(maskUrl('postgres://u:p @ broken')).toBe('***');
@@ -623,7 +637,26 @@ describe('secrets', () => {
       'postgres://u:***@h:1,i:2/d?sslpassword=***',
     );
     expect(maskUrl('postgres://u@h:1,i:2/d')).toBe('postgres://u@h:1,i:2/d');
-    expect(maskUrl('postgres://h/d?p%61ssword=q')).toBe('***');
+    expect(maskUrl('postgres://h/d?p%61ssword=q')).toBe('postgres://h/d?p%61ssword=***');
+    for (const key of [
+      'oauth_client_secret',
+      'access_token',
+      'apikey',
+      'api_key',
+      'api-key',
+      'ssl%70assword',
+    ])
+      expect(maskUrl(`postgres://h/d?${key}=q&sslmode=require`)).toBe(
+        `postgres://h/d?${key}=***&sslmode=require`,
+      );
+    // A password that has a / or ? looks like a port, and the rest of it like a database.
+    for (const early of [
+      'postgres://u:1/q@h/d',
+      'postgres://u:1?q@h',
+      'postgres://u:p@h/q@i',
+      'http://u:1/q@h',
+    ])
+      expect(maskUrl(early)).toBe('***');
     expect(maskUrl('http://u:p@a,https://u:q@b')).toBe('http://u:***@a/,https://u:***@b/');
   });
 

@@ -131,6 +131,10 @@ describe('what it writes', () => {
     for (const key of ['sslpassword', 'PASSWORD', 'pass%77ord', 'oauth_client_secret'])
       expect(keepsSecret(`postgres://db.example/app?${key}=sesame`)).toBe(true);
     expect(keepsSecret('postgres://relay@db.example/app')).toBe(false);
+    expect(keepsSecret('postgres://relay@one.example,two.example/app')).toBe(false);
+    expect(keepsSecret('postgres://relay:sesame@one.example,two.example/app')).toBe(true);
+    expect(keepsSecret('http://one.example,http://u:sesame@two.example')).toBe(true);
+    expect(keepsSecret('http://r.example/?apikey=sesame')).toBe(true);
     expect(keepsSecret('postgres://me:mine@127.0.0.1/app')).toBe(true);
     expect(keepsSecret(localAddresses.databaseUrl)).toBe(false);
   });
@@ -145,6 +149,7 @@ describe('nothing is written', () => {
     ['a namespace that ends the SQL', { namespace: "x'; drop table y; --" }],
     ['an event that is no name', { event: 'order placed' }],
     ['a brace that ends the reference', { registryUrl: 'http://x/}' }],
+    ['a parameter of the registry, which nobody sends', { registryUrl: 'http://x/?apikey=sesame' }],
   ])('for %s', async (_, own) => {
     const failure = await start(own).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(RequestInvalid);
