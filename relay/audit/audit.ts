@@ -157,8 +157,8 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
   comparer.setExpired(await findExpired(admin, topics));
   options.onStage?.({ stage: 'dead letters', done: 0 });
   await readDeadLetters(client, config, snapshot, (rows) => {
-    for (const { id, status, releasedLsn, isSinceSnapshot } of rows)
-      comparer.addDeadLetter(id, status, parseLsn(releasedLsn), isSinceSnapshot);
+    for (const { id, commitLsn, releasedLsn, ...letter } of rows)
+      comparer.addDeadLetter(id, { ...letter, releasedLsn: parseLsn(releasedLsn) }, commitLsn !== null);
   });
   const { waitMs } = options;
   const onWait = () => options.onStage?.({ stage: 'transactions', done: 0 });
@@ -248,6 +248,7 @@ async function addEvents(
           topic: router.topic(aggregatetype, type),
           createdAtMs,
           origin: origins!.of(xid, createdAtMs),
+          isOfHere: origins!.isOfHere(xid),
           place: { relation, ctid },
         });
       done += rows.length;

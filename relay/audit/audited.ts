@@ -16,6 +16,8 @@ export type AuditedEvent = {
   readonly createdAtMs: number | null;
   /** Absent: it is to be published. */
   readonly origin?: Origin;
+  /** Whether it is known to be written in this database (`letter-meaning.ts`). */
+  readonly isOfHere?: boolean;
   /** Where its row is, if it is to be compared. */
   readonly place?: RowPlace;
 };

@@ -10,7 +10,7 @@
  * ends of the topics were taken: its transaction should then have been published. If the progress was not, nothing in the
  * table shows whether it covers a given row, so the event is *not yet published*: not an error while a relay lags, and the
  * list to look at if none runs. In both cases a dead letter accounts for the event, unless the snapshot shows the dead
- * letter as resubmitted: the snapshot then has what was written in its place. If Kafka removed the beginning of the topic,
+ * letter as resubmitted: the snapshot then has what was written in its place (`letter-meaning.ts`). If Kafka removed the beginning of the topic,
  * an event no younger than the rest may have been removed with it: *expired*. Only records of the outbox tell how old the
  * rest is: where none is left, an event is *missing or removed* unless its age explains it, and the audit proves nothing. From a
  * compacted topic Kafka removes events that a later one of their key follows: *superseded*. Events committed before the slot
@@ -65,6 +65,7 @@ import {
 } from './judge-event.ts';
 import { KeptFrom } from './kept-from.ts';
 import { Keys } from './keys.ts';
+import { isOfRow, type LetterFacts, type LetterMeaning, meaningOf } from './letter-meaning.ts';
 import { Producers, type Writer } from './producers.ts';
 import { Repeats } from './repeats.ts';
 import { type KnownReplay, Replays } from './replays.ts';
@@ -95,6 +96,13 @@ export type ComparerOptions = {
   readonly maxIds: number;
   /** Nothing was ever removed on either side: unknown counts as leaked; expired, superseded and before count as missing. */
   readonly expectAll: boolean;
+};
+
+const letterFlags: Readonly<Record<LetterMeaning, number>> = {
+  refused: flag.deadLetter,
+  resubmitted: flag.resubmitted,
+  released: flag.released,
+  'under way': flag.resubmitted | flag.underWay,
 };
 
 export class Comparer {
@@ -169,11 +177,12 @@ export class Comparer {
     this.#strangers.noteRemoved(removals);
   }
 
-  addEvent({ id, topic, createdAtMs, origin = 'streamed', place }: AuditedEvent): void {
+  addEvent({ id, topic, createdAtMs, origin = 'streamed', isOfHere, place }: AuditedEvent): void {
     this.#events += 1;
     const slot = this.#index.add(id, this.#topics.of(topic), createdAtMs ?? Number.NaN);
     this.#index.addRow(slot);
     noteOrigin(this.#index, slot, origin);
+    if (isOfHere === true) this.#index.addFlag(slot, flag.ofHere);
     if (place !== undefined) this.#places.add(slot, place);
     if (createdAtMs !== null) this.#strangers.noteRow(createdAtMs);
   }
@@ -288,24 +297,13 @@ export class Comparer {
     return this.#topics.names();
   }
 
-  /**
-   * @param status as in `outbox.dead_letter`
-   * @param releasedLsn where the release of its key published it
-   * @param isSinceSnapshot whether it may have got its status after the snapshot
-   */
-  addDeadLetter(id: string, status: string, releasedLsn: Lsn | null = null, isSinceSnapshot = false): void {
+  /** @param isOwn whether it is of this cluster */
+  addDeadLetter(id: string, letter: LetterFacts, isOwn = true): void {
     this.#deadLetters += 1;
     const slot = this.#index.add(id, this.#topics.of(undefined), Number.NaN);
-    this.#index.addFlag(slot, this.#flagsOf(status, releasedLsn, isSinceSnapshot));
-  }
-
-  /** An event that was released or resubmitted after the snapshot may not be in Kafka yet. */
-  #flagsOf(status: string, releasedLsn: Lsn | null, isSinceSnapshot: boolean): number {
-    const underWay = flag.resubmitted | flag.underWay;
-    if (status === 'released')
-      return releasedLsn !== null && releasedLsn < this.#snapshotLsn ? flag.released : underWay;
-    if (status === 'resubmitted') return isSinceSnapshot ? underWay : flag.resubmitted;
-    return flag.deadLetter;
+    const meaning = meaningOf(letter, this.#snapshotLsn);
+    if (meaning !== 'refused' || isOfRow(isOwn, this.#index.has(slot, flag.ofHere)))
+      this.#index.addFlag(slot, letterFlags[meaning]);
   }
 
   /** Ids in Kafka that would count as leaked: to be looked up in the table once more. */

@@ -31,6 +31,8 @@ export const flag = {
   before: 1_024,
   /** One of its rows is of the one or the other. */
   undated: 2_048,
+  /** One of its rows is known to be written in this database since a relay streams it. */
+  ofHere: 4_096,
 } as const;
 
 const initialCapacity = 1_024;

@@ -1,5 +1,6 @@
 /** Pure decisions about one event, from the facts that the index has of it. `compare.ts` states the rules. */
 import { type EventIndex, flag } from './event-index.ts';
+import { refusedOf } from './letter-meaning.ts';
 import type { Origin } from './origin.ts';
 
 export function isOpenDeadLetter(index: EventIndex, slot: number): boolean {
@@ -11,7 +12,7 @@ export function isAbsent(index: EventIndex, slot: number): boolean {
   if (index.has(slot, flag.deadLetter | flag.underWay)) return false;
   const rows = index.rows(slot);
   // Of a resubmitted event the refused row may be there or not; the snapshot has what was written in its place.
-  const wanted = index.has(slot, flag.resubmitted) ? Math.min(1, rows) : rows;
+  const wanted = index.has(slot, flag.resubmitted) ? rows - refusedOf(rows) : rows;
   return wanted > index.records(slot);
 }
 

@@ -49,9 +49,17 @@ export class Origins {
    * @param createdAtMs counts only where no snapshot tells
    */
   of(xmin: string, createdAtMs: number | null): Origin {
+    return this.#known(xmin) ?? ((createdAtMs ?? Number.NaN) < this.#firstStartMs ? 'undated' : 'streamed');
+  }
+
+  /** Whether a snapshot of this database says that a relay is to stream the row. Never by what the row says. */
+  isOfHere(xmin: string): boolean {
+    return this.#known(xmin) === 'streamed';
+  }
+
+  #known(xmin: string): Origin | undefined {
     if (xmin !== this.#xmin) [this.#xmin, this.#origin] = [xmin, this.#originOf(wholeXid(xmin, this.#xmax))];
-    if (this.#origin !== undefined) return this.#origin;
-    return (createdAtMs ?? Number.NaN) < this.#firstStartMs ? 'undated' : 'streamed';
+    return this.#origin;
   }
 
   #originOf(xid: bigint): Origin | undefined {

@@ -47,7 +47,7 @@ export class RowJudge {
 
   /** Rows without a record, once all records of the window are read. */
   async judge(rows: readonly OpenRow[]): Promise<void> {
-    const accounted = await this.#letters.account(rows.map(({ id }) => id));
+    const accounted = await this.#letters.account(rows);
     for (const [index, row] of rows.entries()) {
       if (accounted[index]) {
         if (row.isRelease !== true) this.#scope.found.matched += 1;

@@ -1,13 +1,15 @@
 /**
- * Owns what dead letters explain. Each accounts for one row that is not published: the refused one. A released one explains
- * one record that comes after later ones of its partition.
+ * Owns what dead letters explain. Each accounts for one row that is not published: the refused one. A resubmitted one does
+ * only as long as another row of the window has its id, which may be the one that was written in its place. A released one
+ * explains one record that comes after later ones of its partition.
  */
 
 import { readOnly } from '../../connect/postgres/transaction.ts';
 import { groupBy } from '../../model/builtins.ts';
 import { formatLsn, formatPosition, parseLsn } from '../../model/position.ts';
-import type { OpenRecord } from './matching.ts';
-import { type Letter, lettersBetween, lettersOf, releasesBetween } from './read-window.ts';
+import { isOfRow, type LetterMeaning, meaningOf, refusedOf } from '../letter-meaning.ts';
+import type { OpenRecord, OpenRow } from './matching.ts';
+import { type Letter, lettersBetween, lettersOf, releasesBetween, type WindowRows } from './read-window.ts';
 import type { WindowScope } from './window-means.ts';
 
 /** Positions that are remembered. */
@@ -15,13 +17,18 @@ const positionsMost = 100_000;
 
 export class Letters {
   readonly #scope: WindowScope;
+  readonly #rows: Pick<WindowRows, 'count'>;
   /** Positions of those that account for a row of this window. */
   readonly #used = new Set<string>();
   /** Positions of released ones whose record was read. */
   readonly #released: Set<string>;
 
-  constructor(scope: WindowScope) {
+  /** By id, once a dead letter of it is resubmitted: rows of this window for which such dead letters may still account. */
+  readonly #refused = new Map<string, number>();
+
+  constructor(scope: WindowScope, rows: Pick<WindowRows, 'count'>) {
     this.#scope = scope;
+    this.#rows = rows;
     this.#released = new Set(scope.before?.released);
   }
 
@@ -38,25 +45,53 @@ export class Letters {
   }
 
   /** Which of these rows a dead letter accounts for, by their place in the list. */
-  async account(ids: readonly string[]): Promise<boolean[]> {
+  async account(rows: readonly OpenRow[]): Promise<boolean[]> {
     const { now, config } = this.#scope.means;
-    const letters = groupBy(await lettersOf(now, config, [...new Set(ids)]), ({ id }) => id);
-    return ids.map((id) => {
-      const letter = letters.get(id)?.find((each) => this.#accounts(each));
-      if (letter !== undefined) this.#used.add(positionOf(letter));
-      return letter !== undefined;
+    const found = await lettersOf(now, config, [...new Set(rows.map(({ id }) => id))]);
+    const shown = await this.#shownAsResubmitted(found);
+    const letters = groupBy(found, ({ id }) => id);
+    return rows.map((row) => {
+      const meaning = (letter: Letter) => this.#meaningOf(letter, !shown.has(positionOf(letter)));
+      const letter = letters.get(row.id)?.find((each) => this.#accounts(each, meaning(each), row));
+      if (letter === undefined) return false;
+      this.#used.add(positionOf(letter));
+      if (meaning(letter) === 'resubmitted') this.#refused.set(row.id, this.#refused.get(row.id)! - 1);
+      return true;
     });
   }
 
-  #accounts(letter: Letter): boolean {
-    const { before, snapshot, means } = this.#scope;
-    const { status, releasedLsn, systemIdentifier, commitLsn } = letter;
+  /** Positions of those that the snapshot shows as resubmitted, so that it has what was written in their place. */
+  async #shownAsResubmitted(letters: readonly Letter[]): Promise<ReadonlySet<string>> {
+    const { client, config } = this.#scope.means;
+    const resubmitted = letters.filter(({ status }) => status === 'resubmitted');
+    if (resubmitted.length === 0) return new Set();
+    const ids = [...new Set(resubmitted.map(({ id }) => id))];
+    const unknown = ids.filter((id) => !this.#refused.has(id));
+    if (unknown.length > 0) {
+      const counts = await this.#rows.count(unknown);
+      for (const id of unknown) this.#refused.set(id, refusedOf(counts.get(id) ?? 0));
+    }
+    const shown = await lettersOf(client, config, ids);
+    return new Set(shown.filter(({ status }) => status === 'resubmitted').map(positionOf));
+  }
+
+  #meaningOf({ status, releasedLsn, systemIdentifier }: Letter, isSinceSnapshot: boolean): LetterMeaning {
+    const { snapshot, means } = this.#scope;
+    const isOwn = systemIdentifier === means.systemIdentifier;
+    const lsn = isOwn ? parseLsn(releasedLsn ?? '0/0') : 0n;
+    return meaningOf({ status, releasedLsn: lsn, isSinceSnapshot }, snapshot.lsn);
+  }
+
+  #accounts(letter: Letter, meaning: LetterMeaning, { id, isOfHere = true }: OpenRow): boolean {
+    const { before, means } = this.#scope;
+    const { systemIdentifier, commitLsn } = letter;
     const position = positionOf(letter);
     if (this.#used.has(position)) return false;
-    const isOwn = systemIdentifier === means.systemIdentifier;
     // A later release is for a later window.
-    if (status === 'released' && (!isOwn || parseLsn(releasedLsn ?? '0/0') < snapshot.lsn)) return false;
-    if (before === undefined) return true;
+    if (meaning === 'released') return false;
+    if (meaning === 'resubmitted' && this.#refused.get(id)! === 0) return false;
+    const isOwn = systemIdentifier === means.systemIdentifier;
+    if (before === undefined) return meaning !== 'refused' || isOfRow(isOwn, isOfHere);
     // Earlier ones account for rows of earlier windows.
     return isOwn && (parseLsn(commitLsn) >= before.lsn || before.unclaimed.has(position));
   }

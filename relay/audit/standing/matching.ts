@@ -19,6 +19,8 @@ export type OpenRow = {
   readonly origin: Origin;
   /** Of its transaction, as Postgres prints it. */
   readonly xid?: string;
+  /** Whether it is known to be written in this database (`letter-meaning.ts`). */
+  readonly isOfHere?: boolean;
   /** No row of this window: a released event, whose row an earlier one has counted. */
   readonly isRelease?: boolean;
   /** The next row of the same id. */

@@ -133,6 +133,21 @@ export class WindowRows {
       throw orUnreadable(error);
     }
   }
+
+  /** How many rows of the window have each of these ids. Scans the table. */
+  async count(ids: readonly string[]): Promise<Map<string, number>> {
+    const id = `${pg.escapeIdentifier(this.#config.outbox.columns.id)}::text`;
+    const rows = statement<{ id: string; xid: string }>(
+      'audit.count_rows_of_window',
+      'reading the outbox table',
+      `select ${id} as id, xmin::text as xid from ${quoteTable(this.#config.outbox.table)} where ${id} = any ($1)`,
+    );
+    const counts = new Map<string, number>();
+    for (const row of await query(this.#client, rows, [ids]))
+      if (this.#before?.has(wholeXid(row.xid, this.#snapshot.xmax)) !== true)
+        counts.set(row.id, (counts.get(row.id) ?? 0) + 1);
+    return counts;
+  }
 }
 
 const readAge = statement<{ age: number }>(

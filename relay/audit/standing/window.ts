@@ -137,7 +137,7 @@ class Window {
     this.#number = (before?.window ?? 0) + 1;
     this.#router = new Router(means.config);
     this.#rows = new WindowRows(means.client, means.config, snapshot.text, before);
-    this.#letters = new Letters(this.#scope);
+    this.#letters = new Letters(this.#scope, this.#rows);
     this.#records = new RecordJudge(this.#scope, this.#letters);
     this.#matching = new Matching(before?.floors ?? new Map(), (record, row) => {
       this.#records.noteMatch(record);
@@ -261,6 +261,7 @@ class Window {
         topic: this.#router.topic(aggregatetype, type),
         createdAtMs: createdAtMs ?? Number.NaN,
         origin: this.#origins?.of(xid, createdAtMs) ?? 'streamed',
+        isOfHere: this.#origins?.isOfHere(xid) ?? true,
         xid,
       });
     this.#scope.found.events += rows.length;

@@ -220,6 +220,45 @@ describe('dead letters', () => {
     // The next snapshot shows that it was resubmitted.
     expect(told(await scene.audit())).toEqual({ missing: [lost, meanwhile] });
   });
+
+  test('that were resubmitted account for the refused row, and for none where what was written for it is lost, for both audits', async () => {
+    await using scene = await openScene();
+    const [alone, lost, published, twice, other] = await scene.insert(5);
+    for (const id of [alone!, lost!, published!, twice!, twice!]) await scene.deadLetter(id, 'resubmitted');
+    // Of `alone` the refused row is gone, and of `twice` the first one of two.
+    for (const id of [lost!, published!, twice!]) await scene.insertRow({ id });
+    await scene.writer.commit(
+      scene.events(scene.record(published!), scene.record(other!)),
+      await scene.progress(),
+    );
+    expect(told(await scene.audit())).toEqual({ missing: [alone, lost, twice] });
+    expect(await scene.runAudit()).toMatchObject({ missing: 3, matched: 5, unjudged: {} });
+    expect((await scene.findings()).map(([, id]) => id).sort()).toEqual([alone, lost, twice].sort());
+  });
+
+  test('of another cluster account for rows that came with them, and for none that was written here, for both audits', async () => {
+    await using scene = await openScene();
+    const [restored, other] = await scene.insert(2);
+    await scene.startNow();
+    const [lost, resubmitted] = await scene.insert(2);
+    for (const [id, status] of [
+      [restored, 'open'],
+      [lost, 'discarded'],
+      [resubmitted, 'resubmitted'],
+    ] as const)
+      await scene.deadLetter(id!, status, { systemIdentifier: '42' });
+    await scene.database.pool.query(
+      `update outbox.progress set first_snapshot = null, initialised_at = 'epoch' where slot = $1`,
+      [scene.config.slot.name],
+    );
+    await scene.writer.commit(
+      scene.events(scene.record(other!), scene.record(resubmitted!)),
+      await scene.progress(),
+    );
+    expect(told(await scene.audit())).toEqual({ missing: [lost] });
+    expect(await scene.runAudit()).toMatchObject({ missing: 1, matched: 3, unjudged: {} });
+    expect(await scene.findings()).toEqual([['missing', lost]]);
+  });
 });
 
 describe('on a running system', () => {

@@ -16,6 +16,8 @@ function comparer(options: { maxIds?: number; expectAll?: boolean } = {}): Compa
 
 const event = (id: string, createdAtMs: number | null = rowMs) => ({ id, topic: 't', createdAtMs });
 
+const letter = (status: string, releasedLsn = 0n) => ({ status, releasedLsn, isSinceSnapshot: false });
+
 let nextOffset = 0n;
 function record(id: string | undefined, changes: Partial<AuditedRecord> = {}): AuditedRecord {
   nextOffset += 1n;
@@ -67,7 +69,7 @@ describe('an event of the table', () => {
   test.each(['open', 'discarded'])('that is a dead letter (%s) is not missing', (status) => {
     const audited = comparer();
     audited.addEvent(event('a'));
-    audited.addDeadLetter('a', status);
+    audited.addDeadLetter('a', letter(status));
     expect(summary(audited.finish(true))).toEqual({});
   });
 
@@ -75,13 +77,28 @@ describe('an event of the table', () => {
     const audited = comparer();
     for (const id of ['before', 'after', 'again', 'again, and after']) {
       audited.addEvent(event(id));
-      audited.addDeadLetter(id, 'resubmitted', null, id === 'after');
+      audited.addDeadLetter(id, { ...letter('resubmitted'), isSinceSnapshot: id === 'after' });
     }
-    audited.addDeadLetter('again', 'parked');
-    audited.addDeadLetter('again, and after', 'resubmitted', null, true);
+    audited.addDeadLetter('again', letter('parked'));
+    audited.addDeadLetter('again, and after', { ...letter('resubmitted'), isSinceSnapshot: true });
     const result = audited.finish(true);
     expect(summary(result)).toEqual({ missing: 1 });
     expect(result.findings.missing.first).toEqual(['before']);
+  });
+
+  test('that is known to be written here is missing where the only dead letter of its id is of another cluster', () => {
+    const audited = comparer();
+    const statuses = ['open', 'parked', 'discarded'];
+    for (const status of statuses) {
+      for (const isOfHere of [true, false]) audited.addEvent({ ...event(`${status} ${isOfHere}`), isOfHere });
+      audited.addEvent({ ...event(`${status}, published`), isOfHere: true });
+      audited.addRecord(record(`${status}, published`));
+      for (const name of ['true', 'false']) audited.addDeadLetter(`${status} ${name}`, letter(status), false);
+      audited.addDeadLetter(`${status}, published`, letter(status), false);
+    }
+    const result = audited.finish(true);
+    expect(summary(result)).toEqual({ missing: 3 });
+    expect(result.findings.missing.first).toEqual(statuses.map((status) => `${status} true`));
   });
 
   test('that is a dead letter and in Kafka is a finding unless it was resubmitted', () => {
@@ -92,7 +109,7 @@ describe('an event of the table', () => {
     ] as const) {
       audited.addEvent(event(id));
       audited.addRecord(record(id));
-      audited.addDeadLetter(id, status);
+      audited.addDeadLetter(id, letter(status));
     }
     expect(audited.finish(true).findings.deadLetterPublished).toEqual({ count: 1, first: ['a'] });
   });
@@ -109,12 +126,12 @@ describe('an event of the table', () => {
       audited.addEvent(event(id));
     for (const id of ['parked and published', 'released', 'released of a row that is gone'])
       audited.addRecord(record(id));
-    audited.addDeadLetter('parked', 'parked');
-    audited.addDeadLetter('parked and published', 'parked');
-    audited.addDeadLetter('released', 'released', snapshotLsn - 1n);
-    audited.addDeadLetter('released and absent', 'released', snapshotLsn - 1n);
-    audited.addDeadLetter('released just now', 'released', snapshotLsn);
-    audited.addDeadLetter('released of a row that is gone', 'released', snapshotLsn - 1n);
+    audited.addDeadLetter('parked', letter('parked'));
+    audited.addDeadLetter('parked and published', letter('parked'));
+    audited.addDeadLetter('released', letter('released', snapshotLsn - 1n));
+    audited.addDeadLetter('released and absent', letter('released', snapshotLsn - 1n));
+    audited.addDeadLetter('released just now', letter('released', snapshotLsn));
+    audited.addDeadLetter('released of a row that is gone', letter('released', snapshotLsn - 1n));
     const result = audited.finish(true);
     expect(summary(result)).toEqual({ missing: 1, deadLetterPublished: 1 });
     expect(result.findings.missing.first).toEqual(['released and absent']);
@@ -466,7 +483,7 @@ describe('a record whose event the table does not have', () => {
 
   test('is accounted for by a dead letter that was resubmitted', () => {
     const audited = withStranger({});
-    audited.addDeadLetter('x', 'resubmitted');
+    audited.addDeadLetter('x', letter('resubmitted'));
     expect(summary(audited.finish(true))).toEqual({});
   });
 });

@@ -163,14 +163,28 @@ export class Scene implements AsyncDisposable {
   async deadLetter(
     eventId: string,
     status = 'open',
-    row: { readonly payload?: string; readonly key?: string; readonly position?: bigint } = {},
+    row: {
+      readonly payload?: string;
+      readonly key?: string;
+      readonly position?: bigint;
+      readonly systemIdentifier?: string;
+    } = {},
   ): Promise<void> {
     nextLsn += 16n;
     await this.database.pool.query(
       `insert into outbox.dead_letter
-         (slot, commit_lsn, ordinal, event_id, code, message, status, aggregateid, type, payload)
-       values ($1, $2, 0, $3, 'PAYLOAD_INVALID', 'made by a test', $4, $5, 'OrderPlaced', $6)`,
-      [this.config.slot.name, formatLsn(row.position ?? nextLsn), eventId, status, row.key, row.payload],
+         (slot, commit_lsn, ordinal, event_id, code, message, status, aggregateid, type, payload, system_identifier)
+       values ($1, $2, 0, $3, 'PAYLOAD_INVALID', 'made by a test', $4, $5, 'OrderPlaced', $6,
+         coalesce($7, (select system_identifier::text from pg_control_system())))`,
+      [
+        this.config.slot.name,
+        formatLsn(row.position ?? nextLsn),
+        eventId,
+        status,
+        row.key,
+        row.payload,
+        row.systemIdentifier,
+      ],
     );
   }
 
