@@ -26,7 +26,6 @@ import { formatLsn, parseLsn } from '../model/position.ts';
 import { awaitProgress, findProducers, isAt } from './await-progress.ts';
 import { Comparer, type Comparison } from './compare.ts';
 import { coversEvents } from './covers-events.ts';
-import { findExpired } from './expired.ts';
 import { judgeCompacted } from './judge-compacted.ts';
 import { Origins, readOriginFacts } from './origin.ts';
 import type { Writer } from './producers.ts';
@@ -34,6 +33,7 @@ import { RecordsReader } from './read-records.ts';
 import { RowReader } from './read-rows.ts';
 import { connectForAudit, readDeadLetters, readTable, type TableSnapshot } from './read-table.ts';
 import { stallMsOf } from './read-topics.ts';
+import { findRetention } from './retention.ts';
 import { lookAgain } from './running.ts';
 import { readSiblings } from './siblings.ts';
 
@@ -154,7 +154,7 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
       ({ topics, compacted, running } = await records.read());
     }
   }
-  comparer.setExpired(await findExpired(admin, topics));
+  comparer.setRetention(await findRetention(admin, topics));
   options.onStage?.({ stage: 'dead letters', done: 0 });
   await readDeadLetters(client, config, snapshot, (rows) => {
     for (const { id, commitLsn, releasedLsn, ...letter } of rows)

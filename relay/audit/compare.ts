@@ -10,9 +10,9 @@
  * ends of the topics were taken: its transaction should then have been published. If the progress was not, nothing in the
  * table shows whether it covers a given row, so the event is *not yet published*: not an error while a relay lags, and the
  * list to look at if none runs. In both cases a dead letter accounts for the event, unless the snapshot shows the dead
- * letter as resubmitted: the snapshot then has what was written in its place (`letter-meaning.ts`). If Kafka removed the beginning of the topic,
- * an event no younger than the rest may have been removed with it: *expired*. Only records of the outbox tell how old the
- * rest is: where none is left, an event is *missing or removed* unless its age explains it, and the audit proves nothing. From a
+ * letter as resubmitted: the snapshot then has what was written in its place (`letter-meaning.ts`). If the beginning of the
+ * topic is gone, an event no younger than the rest may have gone with it: *expired*, if the settings of the topic explain
+ * that Kafka removed one of its age; else *missing or removed*, and the audit proves nothing. From a
  * compacted topic Kafka removes events that a later one of their key follows: *superseded*. Events committed before the slot
  * was first made were never to be streamed: *before*, or *undated* where that is not known (`origin.ts`).
  *
@@ -40,7 +40,6 @@ import {
   recordPlace,
 } from './audited.ts';
 import { EventIndex, flag } from './event-index.ts';
-import type { Expired } from './expired.ts';
 import {
   type DifferentRecord,
   type Findings,
@@ -69,6 +68,7 @@ import { isOfRow, type LetterFacts, type LetterMeaning, meaningOf } from './lett
 import { Producers, type Writer } from './producers.ts';
 import { Repeats } from './repeats.ts';
 import { type KnownReplay, Replays } from './replays.ts';
+import type { RetentionOf } from './retention.ts';
 import { RowPlaces } from './row-places.ts';
 import { Strangers } from './strangers.ts';
 import { TopicNumbers } from './topic-numbers.ts';
@@ -117,7 +117,7 @@ export class Comparer {
   readonly #keys = new Keys();
   readonly #replays = new Replays();
   readonly #kept = new KeptFrom();
-  #expired: Expired | undefined;
+  #retentionOf: RetentionOf = () => undefined;
   readonly #strangers: Strangers;
   #snapshotLsn: Lsn = 0n;
   #highestLsn: Lsn = 0n;
@@ -153,9 +153,9 @@ export class Comparer {
     this.#kept.addTrimmed(topic, partition);
   }
 
-  /** Called before the end: what the topics have lost because of its age. */
-  setExpired(expired: Expired): void {
-    this.#expired = expired;
+  /** Called before the end: what Kafka removes from the topics by itself. */
+  setRetention(retentionOf: RetentionOf): void {
+    this.#retentionOf = retentionOf;
   }
 
   /** Called before the records: a producer of a progress. */
@@ -195,7 +195,6 @@ export class Comparer {
     const position = record.position === undefined ? undefined : parsePosition(record.position);
     if (record.id === undefined || position === undefined) {
       const reason = record.id === undefined ? 'no header id' : 'no legal header position';
-      this.#kept.noteOthers(record.topic, record.partition);
       this.#producers.addHeadless(record.producerId, { ...recordPlace(record), reason });
       return undefined;
     }
@@ -342,7 +341,7 @@ export class Comparer {
     const deadLetterPublished = list<string>();
     let matched = 0;
     const coveredFromMs = this.#strangers.coveredFromMs();
-    this.#kept.noteEmptied(this.#expired);
+    this.#kept.explain(this.#retentionOf);
     this.#producers.judge(this.#undecodable, this.#foreign, this.#foreignPlaces);
     for (const { slot, id } of index.entries()) {
       if (isOpenDeadLetter(index, slot) && isInKafka(index, slot)) this.#list(deadLetterPublished, id);
@@ -395,8 +394,8 @@ export class Comparer {
       origin: originOf(this.#index, slot),
       isSuperseded: this.#index.has(slot, flag.superseded),
       isCovered,
-      keptFromMs: this.#kept.fromMs(topic),
-      isKeptUnknown: this.#kept.isUnknown(topic),
+      explainedMs: this.#kept.explainedMs(topic),
+      goneMs: this.#kept.goneMs(topic),
       expectAll: this.#options.expectAll,
     });
   }
@@ -414,7 +413,6 @@ export class Comparer {
   }
 
   #addForeign(record: AuditedRecord, reason: string): undefined {
-    this.#kept.noteOthers(record.topic, record.partition);
     this.#list(this.#foreign, () => recordPlace(record));
     this.#foreignPlaces.add({ ...recordPlace(record), reason });
   }

@@ -36,7 +36,6 @@ import { recordPlace } from './audited.ts';
 import { commitToleranceMs } from './commit-tolerance.ts';
 import { CoveredFrom } from './covered-from.ts';
 import { Decoder } from './decoder.ts';
-import { findExpired } from './expired.ts';
 import { findTopics } from './find-topics.ts';
 import type { ForeignTopic } from './foreign.ts';
 import { extendToHighWatermarks } from './high-watermarks.ts';
@@ -44,6 +43,7 @@ import { absenceOf } from './judge-event.ts';
 import { KeptFrom } from './kept-from.ts';
 import { findEvents, orUnreadable, selectEvents, type TableRow } from './read-table.ts';
 import { readTopics, stableRanges, stallMsOf, type TopicRecord } from './read-topics.ts';
+import { findRetention } from './retention.ts';
 import { routedId } from './routed-id.ts';
 import { lookAgain, readNow } from './running.ts';
 import { Found, findingOf } from './standing/found.ts';
@@ -161,7 +161,7 @@ class DebeziumAudit {
         this.#assertBounded();
       },
     });
-    this.#kept.noteEmptied(await findExpired(admin, topics));
+    this.#kept.explain(await findRetention(admin, topics));
     for await (const rows of this.#feed.unmatched())
       for (const { id, topic, createdAtMs } of rows) this.#judgeRow(id, topic, createdAtMs, isCovered);
     await this.#judgeRecords(running);
@@ -223,7 +223,6 @@ class DebeziumAudit {
     found.records += 1;
     const id = routedId(headers);
     if (id === undefined) {
-      this.#kept.noteOthers(topic, partition);
       found.skipForeign({ ...recordPlace({ id, topic, partition, offset }), reason: 'no header id' });
       return;
     }
@@ -273,8 +272,8 @@ class DebeziumAudit {
       origin: 'streamed',
       isSuperseded: false,
       isCovered,
-      keptFromMs: this.#kept.fromMs(topic),
-      isKeptUnknown: this.#kept.isUnknown(topic),
+      explainedMs: this.#kept.explainedMs(topic),
+      goneMs: this.#kept.goneMs(topic),
       expectAll: false,
     });
     if (absence === 'missing') this.#found.add({ kind: 'missing', id, topic });

@@ -35,10 +35,7 @@ export type Findings = {
 /** Not findings: what cannot be judged; see `compare.ts`. */
 export type Unjudged = {
   readonly notYetPublished: Listed<string>;
-  /**
-   * Only in the table, of a topic that has lost a beginning of which no remaining record of the outbox tells. They keep the
-   * audit from success.
-   */
+  /** Only in the table; its topic has lost its beginning, and its settings do not explain that. They keep the audit from success. */
   readonly missingOrRemoved: Listed<string>;
   readonly newer: Listed<string>;
   /**

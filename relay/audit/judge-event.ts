@@ -65,21 +65,22 @@ export type AbsenceFacts = {
   readonly isSuperseded: boolean;
   /** Whether the progress was at the snapshot before the ends of the topics were taken. */
   readonly isCovered: boolean;
-  /** From when on its topic still holds every record; undefined where nothing was removed. */
-  readonly keptFromMs: number | undefined;
-  /** Whether its topic may have lost younger records, too. */
-  readonly isKeptUnknown: boolean;
+  /** Kafka may have removed what is older from its topic by itself; undefined where nothing was removed. */
+  readonly explainedMs: number | undefined;
+  /** What is older may be gone from its topic; undefined where nothing was removed. */
+  readonly goneMs: number | undefined;
   readonly expectAll: boolean;
 };
 
 export function absenceOf(facts: AbsenceFacts): Absence {
-  const { timeMs, keptFromMs, origin, expectAll } = facts;
+  const { timeMs, explainedMs, goneMs, origin, expectAll } = facts;
   if (!expectAll && origin === 'before') return 'before';
   if (!expectAll && facts.isSuperseded) return 'superseded';
   if (!facts.isCovered) return 'notYetPublished';
   if (!expectAll && origin === 'undated') return 'undated';
   if (expectAll) return 'missing';
-  const isYounger = keptFromMs === undefined || timeMs > keptFromMs;
-  if (!isYounger) return 'expired';
-  return facts.isKeptUnknown ? 'missingOrRemoved' : 'missing';
+  if (explainedMs === undefined || goneMs === undefined || timeMs > goneMs) return 'missing';
+  // A time that is not known is as old as it may be.
+  if (timeMs <= explainedMs) return 'expired';
+  return Number.isNaN(timeMs) && explainedMs !== Number.NEGATIVE_INFINITY ? 'expired' : 'missingOrRemoved';
 }

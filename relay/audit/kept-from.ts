@@ -1,63 +1,55 @@
 /**
- * Owns from which time on a topic still has every record. Kafka may have removed the beginning of a partition. Only a record
- * of the outbox tells how far back its partition reaches: another producer's has any timestamp it likes. Where none is left,
- * the topic's settings tell what its age can have removed; that somebody removed more, nothing excludes.
+ * Owns what may have been removed from the beginning of a topic's partitions, and what explains it. Where the first record of
+ * this outbox that is left tells how far back a partition reaches, everything before it may be gone. Kafka's own removal
+ * explains that for records which are older than the topic keeps them, or where it also removes by size. Of a younger one
+ * nobody can tell whether somebody removed it or it was never there. A record of another producer tells nothing: it has any
+ * timestamp it likes.
  */
+import type { Retention, RetentionOf } from './retention.ts';
+
 export class KeptFrom {
-  /** Partitions without their beginning, of which no record of the outbox was seen yet, with their topic. */
-  readonly #trimmed = new Map<string, string>();
-  /** Of these, the ones that hold records of other producers. */
-  readonly #ofOthers = new Set<string>();
-  /** By topic: the latest time among its trimmed partitions. */
-  readonly #fromMs = new Map<string, number>();
-  /** Topics of which a partition does not tell. */
-  readonly #unknown = new Set<string>();
+  /** Partitions without their beginning, with their topic and the time of the first record of the outbox in them. */
+  readonly #trimmed = new Map<string, { readonly topic: string; firstMs?: number }>();
+  /** By topic, the latest among its trimmed partitions: which of them had a record is not known of an absent event. */
+  readonly #explainedMs = new Map<string, number>();
+  readonly #goneMs = new Map<string, number>();
 
   addTrimmed(topic: string, partition: number): void {
-    this.#trimmed.set(`${topic}/${partition}`, topic);
+    this.#trimmed.set(`${topic}/${partition}`, { topic });
   }
 
   /** A record of the outbox: the first of a partition is the oldest that remains. */
   note(topic: string, partition: number, committedAtMs: number): void {
-    if (this.#trimmed.delete(`${topic}/${partition}`)) this.#raise(topic, committedAtMs);
+    const trimmed = this.#trimmed.get(`${topic}/${partition}`);
+    if (trimmed !== undefined) trimmed.firstMs ??= committedAtMs;
   }
 
-  /** A record of another producer. */
-  noteOthers(topic: string, partition: number): void {
-    const place = `${topic}/${partition}`;
-    if (this.#trimmed.has(place)) this.#ofOthers.add(place);
-  }
-
-  /**
-   * Called when everything is read. A trimmed partition without any record has lost what its topic keeps no longer, and
-   * perhaps more; where the settings do not limit that by age, it may have lost anything. One that is left with records of
-   * others alone reaches back to nobody knows when.
-   * @param expiredMs up to when records of a topic may have been removed because of their age; undefined: not known, or not
-   *   only because of it
-   */
-  noteEmptied(expiredMs: (topic: string) => number | undefined = () => undefined): void {
-    for (const [place, topic] of this.#trimmed) {
-      const untilMs = expiredMs(topic);
-      if (this.#ofOthers.has(place)) this.#unknown.add(topic);
-      else if (untilMs === undefined) this.#raise(topic, Number.POSITIVE_INFINITY);
-      else {
-        this.#raise(topic, untilMs);
-        this.#unknown.add(topic);
-      }
+  /** Called when everything is read. */
+  explain(retentionOf: RetentionOf): void {
+    for (const { topic, firstMs } of this.#trimmed.values()) {
+      raise(this.#goneMs, topic, firstMs ?? Number.POSITIVE_INFINITY);
+      raise(this.#explainedMs, topic, explainedUntilMs(firstMs, retentionOf(topic)));
     }
   }
 
-  /** undefined if nothing was removed. */
-  fromMs(topic: string | undefined): number | undefined {
-    return topic === undefined ? undefined : this.#fromMs.get(topic);
+  /** Kafka's own removal explains that an older event is absent; undefined if nothing was removed. */
+  explainedMs(topic: string | undefined): number | undefined {
+    return topic === undefined ? undefined : this.#explainedMs.get(topic);
   }
 
-  /** Whether it may have lost records that are younger than `fromMs`. */
-  isUnknown(topic: string | undefined): boolean {
-    return topic !== undefined && this.#unknown.has(topic);
+  /** Nothing tells whether an event that is older, and not explained, was in the topic; undefined if nothing was removed. */
+  goneMs(topic: string | undefined): number | undefined {
+    return topic === undefined ? undefined : this.#goneMs.get(topic);
   }
+}
 
-  #raise(topic: string, ms: number): void {
-    this.#fromMs.set(topic, Math.max(ms, this.#fromMs.get(topic) ?? Number.NEGATIVE_INFINITY));
-  }
+function explainedUntilMs(firstMs: number | undefined, retention: Retention | undefined): number {
+  if (retention === undefined) return Number.NEGATIVE_INFINITY;
+  // Size never removes the segment that is written to. So what is left without a record has lost the last one by its age.
+  if (firstMs === undefined) return retention.expiredMs;
+  return retention.isAlsoBySize ? firstMs : Math.min(firstMs, retention.expiredMs);
+}
+
+function raise(times: Map<string, number>, topic: string, ms: number): void {
+  times.set(topic, Math.max(ms, times.get(topic) ?? Number.NEGATIVE_INFINITY));
 }

@@ -45,7 +45,7 @@ const unjudgedNames: Readonly<Record<keyof Unjudged, string>> = {
 
 /** Behind a number of events without a record. */
 export const missingOrRemoved =
-  'either missing or removed by Kafka: a partition has lost its beginning, and no record of this outbox is left in it that tells when';
+  'either missing or removed from the topic: a partition has lost its beginning, and its retention does not explain that';
 
 export function describeReport(report: AuditReport): string[] {
   const { snapshot, progress, topics } = report;

@@ -45,8 +45,8 @@ A record that replay wrote is no duplicate and makes up for none that is missing
 equal its row, and occur once within the replay.
 
 Not judged, and never a success (exit code 1):
-  missing, or removed           only in the table; a partition of its topic has lost its beginning, and no record of this
-                                outbox is left in it that tells when. It is not older than retention.ms can have removed
+  missing, or removed           only in the table; a partition of its topic has lost its beginning, and retention.ms does
+                                not explain that, or the settings of the topic may not be read
   leaked, or not shown yet      only in Kafka, while transactions run that may show its row: a commit that waits for a
                                 synchronous standby is published before that. The command waits for their ends, for
                                 --wait-seconds at most
@@ -59,8 +59,8 @@ Not judged (no findings):
                                 the events it still has to publish
   newer than the snapshot
   older than the table          only in Kafka, and older than the oldest row that is left, or than what cleanup removed
-  older than the topics         only in the table, and older than the oldest record that is left, or than retention.ms of an
-                                emptied topic
+  older than the topics         only in the table, older than the oldest record that is left, and than retention.ms of the
+                                topic, or of any age in a topic that is limited in bytes
   removed by compaction         only in the table; the topic is compacted and holds a later event of the key
   before the first start        committed before a relay first started on the slot, by the number of its transaction
   perhaps before it             no snapshot of the relay tells, and created_at is before the first start

@@ -19,8 +19,7 @@ export type Finding = {
 /**
  * - `unknown`: only in Kafka, and older than what is left of the table
  * - `expired`: only in the table, and older than what is left of the topic
- * - `missingOrRemoved`: only in the table, of a topic that has lost its beginning and has no record of the outbox to tell
- *   when. It keeps the audit from calling anything proven, and cleanup.requireVerified from removing anything
+ * - `missingOrRemoved`: only in the table, of a topic that has lost its beginning, which its settings do not explain. It keeps the audit from calling anything proven, and cleanup.requireVerified from removing anything
  * - `compacted`: only in the table, of a compacted topic, which may have removed it
  * - `before`: committed before the relay first started, or before the audit began
  * - `undated`: whether it was committed before the first start is not known

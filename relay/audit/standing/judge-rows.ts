@@ -1,9 +1,9 @@
 /** Decides about rows whose record no window has read: `window.ts` states the rules. */
 import { findCompacted } from '../compacted.ts';
-import type { Expired } from '../expired.ts';
 import { absenceOf } from '../judge-event.ts';
 import { KeptFrom } from '../kept-from.ts';
 import { assertVisible, headerText, stableRanges } from '../read-topics.ts';
+import type { RetentionOf } from '../retention.ts';
 import { readFirst } from './earlier-records.ts';
 import type { Letters } from './letters.ts';
 import type { OpenRow } from './matching.ts';
@@ -14,7 +14,7 @@ export type TopicsOfWindow = {
   readonly topics: readonly string[];
   /** From when on they have every record, as far as this window reads them. */
   readonly kept: KeptFrom;
-  readonly expired: Expired;
+  readonly retentionOf: RetentionOf;
 };
 
 export class RowJudge {
@@ -22,7 +22,7 @@ export class RowJudge {
   readonly #letters: Letters;
   readonly #kept: KeptFrom;
   readonly #topics: readonly string[];
-  readonly #expired: Expired;
+  readonly #retentionOf: RetentionOf;
   readonly #compacted: ReadonlyMap<string, number> | undefined;
   /** Absent rows, which earlier windows may have read. */
   readonly #absent = new Map<string, OpenRow>();
@@ -37,7 +37,7 @@ export class RowJudge {
     this.#letters = letters;
     this.#kept = topics.kept;
     this.#topics = topics.topics;
-    this.#expired = topics.expired;
+    this.#retentionOf = topics.retentionOf;
     this.#compacted = compacted;
   }
 
@@ -89,7 +89,6 @@ export class RowJudge {
       trim,
       ({ topic, partition, committedAtMs, headers }, id, isOfStream) => {
         if (id === undefined) {
-          kept.noteOthers(topic, partition);
           const named = headerText(headers, 'id');
           if (named !== undefined && this.#absent.has(named)) elsewhere.add(named);
           return;
@@ -103,7 +102,7 @@ export class RowJudge {
         if (row.isRelease !== true) found.skip(isBegun ? 'before' : 'rewritten');
       },
     );
-    kept.noteEmptied(this.#expired);
+    kept.explain(this.#retentionOf);
     for (const row of this.#absent.values()) {
       // What a connector published before the first start has no headers of a relay, and an ALTER TABLE makes it look new.
       if (elsewhere.has(row.id) && rewriting.has(row.xid!)) {
@@ -129,8 +128,8 @@ export class RowJudge {
       origin,
       isSuperseded: false,
       isCovered: true,
-      keptFromMs: kept.fromMs(topic),
-      isKeptUnknown: kept.isUnknown(topic),
+      explainedMs: kept.explainedMs(topic),
+      goneMs: kept.goneMs(topic),
       expectAll: false,
     });
     if (absence === 'missing') found.add({ kind: 'missing', id, topic });

@@ -39,7 +39,6 @@ import { type AuditedRecord, auditedRecord, hasRelayHeaders, recordPlace } from 
 import { findProducers } from '../await-progress.ts';
 import { commitToleranceMs } from '../commit-tolerance.ts';
 import { Decoder } from '../decoder.ts';
-import { findExpired } from '../expired.ts';
 import { findTopics } from '../find-topics.ts';
 import { list, type RecordPlace, type UndecodableRecord } from '../findings.ts';
 import { ofOtherSlot, withoutTransaction } from '../foreign.ts';
@@ -55,6 +54,7 @@ import {
   stallMsOf,
   type TopicRecord,
 } from '../read-topics.ts';
+import { findRetention } from '../retention.ts';
 import { readNow } from '../running.ts';
 import { readSiblings } from '../siblings.ts';
 import type { AuditState } from './audit-state.ts';
@@ -180,10 +180,10 @@ class Window {
       });
     await this.#readTopics(ranges);
     await this.#judgeSiblings();
-    const expired = await findExpired(admin, topics);
-    this.#kept.noteEmptied(expired);
+    const retentionOf = await findRetention(admin, topics);
+    this.#kept.explain(retentionOf);
     await this.#judgeRows(
-      await RowJudge.create(this.#scope, this.#letters, { kept: this.#kept, topics, expired }),
+      await RowJudge.create(this.#scope, this.#letters, { kept: this.#kept, topics, retentionOf }),
     );
     await this.#records.judge(this.#matching);
     this.#judgeProducers();
@@ -303,7 +303,6 @@ class Window {
     const position = audited.position === undefined ? undefined : parsePosition(audited.position);
     if (id === undefined || position === undefined) {
       const reason = id === undefined ? 'no header id' : 'no legal header position';
-      this.#kept.noteOthers(topic, partition);
       this.#producers.addHeadless(producerId, { ...recordPlace(audited), reason });
       return;
     }
@@ -356,7 +355,6 @@ class Window {
   }
 
   #skipForeign(audited: AuditedRecord, reason: string): void {
-    this.#kept.noteOthers(audited.topic, audited.partition);
     this.#scope.found.skipForeign({ ...recordPlace(audited), reason });
   }
 

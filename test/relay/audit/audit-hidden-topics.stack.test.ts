@@ -2,6 +2,7 @@
 import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from 'kafkajs';
 import pino from 'pino';
 import { expect, test } from 'vitest';
+import { findRetention } from '../../../relay/audit/retention.ts';
 import type { Config } from '../../../relay/config/schema.ts';
 import { recover } from '../../../relay/recover/recover.ts';
 import { startKafka } from '../../../stack/kafka.ts';
@@ -74,4 +75,26 @@ test('a topic that may not be seen or read is an error, for the audit, for a rec
       .poll(() => scene.audit().then(told).catch(String), { timeout: 30_000, interval: 100 })
       .toEqual({});
   }
+
+  const closed = 'settings-may-not-be-read';
+  await withAdmin(async (admin) => {
+    await admin.createTopics({ topics: [{ topic: closed, numPartitions: 1 }], waitForLeaders: true });
+    const rule = {
+      resourceType: AclResourceTypes.TOPIC,
+      resourceName: closed,
+      resourcePatternType: ResourcePatternTypes.LITERAL,
+      principal: 'User:ANONYMOUS',
+      host: '*',
+      operation: AclOperationTypes.DESCRIBE_CONFIGS,
+    };
+    await admin.createAcls({ acl: [{ ...rule, permissionType: AclPermissionTypes.DENY }] });
+    const read = async () => {
+      const retentionOf = await findRetention(admin, [scene.topic, closed]);
+      return [retentionOf(scene.topic), retentionOf(closed)];
+    };
+    // What is known of the others is not lost with it.
+    await expect
+      .poll(read, { timeout: 30_000, interval: 100 })
+      .toEqual([{ expiredMs: expect.any(Number), isAlsoBySize: false }, undefined]);
+  }, kafka.brokers);
 });

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { AuditStage } from '../../../relay/audit/audit.ts';
 import { describeReport } from '../../../relay/commands/describe-audit.ts';
 import { describeStanding } from '../../../relay/commands/describe-standing-audit.ts';
+import { topicResource } from '../../../relay/connect/kafka.ts';
 import { formatPosition } from '../../../relay/model/position.ts';
 import { applyRoles } from '../../migrations/outbox.ts';
 import { withAdmin } from '../../support/kafka.ts';
@@ -402,17 +403,35 @@ describe('on a running system', () => {
   });
 });
 
-test('events that Kafka removed with the beginning of the topic are expired', async () => {
+test('events that are gone with the beginning of the topic are expired, if the topic does not keep them for longer', async () => {
   await using scene = await openScene({ partitions: 1 });
-  const [removed, kept] = await scene.insert(2);
-  await scene.writer.commit(scene.events(scene.record(removed!)));
+  const old = await scene.insertRow({ createdAt: new Date(Date.now() - 30 * 86_400_000) });
+  const [young, kept] = await scene.insert(2);
+  await scene.writer.commit(scene.events(scene.record(old)), scene.events(scene.record(young!)));
   await scene.writer.commit(scene.events(scene.record(kept!)), await scene.progress());
   await withAdmin(async (admin) => {
     await admin.fetchTopicOffsets(scene.topic); // deleteTopicRecords needs the metadata and does not load it
-    await admin.deleteTopicRecords({ topic: scene.topic, partitions: [{ partition: 0, offset: '2' }] });
+    await admin.deleteTopicRecords({ topic: scene.topic, partitions: [{ partition: 0, offset: '3' }] });
   });
-  expect(told(await scene.audit())).toEqual({ expired: [removed] });
-  expect(told(await scene.audit({ expectAll: true }))).toEqual({ missing: [removed] });
+  const report = await scene.audit();
+  expect(told(report)).toEqual({ expired: [old], missingOrRemoved: [young] });
+  expect(report.ok).toBe(false);
+  expect(told(await scene.audit({ expectAll: true }))).toEqual({
+    missing: expect.arrayContaining([old, young]),
+  });
+  expect(await scene.runAudit()).toMatchObject({
+    missing: 0,
+    unjudged: { expired: 1, missingOrRemoved: 1 },
+  });
+
+  await withAdmin((admin) => {
+    const configEntries = [{ name: 'retention.bytes', value: '1000000' }];
+    return admin.alterConfigs({
+      validateOnly: false,
+      resources: [{ type: topicResource, name: scene.topic, configEntries }],
+    });
+  });
+  expect(told(await scene.audit())).toEqual({ expired: expect.arrayContaining([old, young]) });
 });
 
 test('nothing is proven where Kafka has removed every record', async () => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { AuditedRecord } from '../../../relay/audit/audited.ts';
 import { Comparer, type Comparison } from '../../../relay/audit/compare.ts';
+import type { Retention } from '../../../relay/audit/retention.ts';
 import { formatPosition } from '../../../relay/model/position.ts';
 
 const snapshotLsn = 1_000n;
@@ -11,6 +12,7 @@ const rowMs = snapshotMs - 3_600_000;
 function comparer(options: { maxIds?: number; expectAll?: boolean } = {}): Comparer {
   const made = new Comparer({ maxIds: 20, expectAll: false, ...options });
   made.setSnapshot(snapshotLsn, snapshotMs);
+  made.setRetention(() => ({ expiredMs: Number.POSITIVE_INFINITY, isAlsoBySize: true }));
   return made;
 }
 
@@ -342,9 +344,10 @@ describe('where Kafka removed the beginning of the topic', () => {
       expect(summary(audited.finish(true))).toEqual({ missing: 1, expired: 1, foreign: 1 });
     });
 
-    test('and where theirs alone are left, an event is missing or removed, unless another partition tells', () => {
+    test('and where theirs alone are left, an event is missing or removed, unless its age explains it', () => {
       const audited = comparer();
       for (const partition of [0, 1]) audited.addTrimmed('t', partition);
+      audited.setRetention(() => ({ expiredMs: rowMs + 5, isAlsoBySize: false }));
       audited.addProducer(2n, 'elsewhere');
       addRows(audited);
       audited.addRecord(theirs({ partition: 1 }));
@@ -357,29 +360,34 @@ describe('where Kafka removed the beginning of the topic', () => {
   });
 
   describe('that is left without any record', () => {
-    const emptied = (expired?: () => number | undefined) => {
+    const emptied = (retention: Retention | undefined) => {
       const audited = comparer();
       audited.addTrimmed('t', 0);
       audited.addEvent(event('young'));
       audited.addEvent(event('old', rowMs - 1_000));
-      if (expired !== undefined) audited.setExpired(expired);
+      audited.setRetention(() => retention);
       return audited.finish(true);
     };
 
     test('may have lost a younger event than its age explains, or the event is missing', () => {
-      const { unjudged, findings } = emptied(() => rowMs - 500);
+      const { unjudged, findings } = emptied({ expiredMs: rowMs - 500, isAlsoBySize: false });
       expect(unjudged.expired.first).toEqual(['old']);
       expect(unjudged.missingOrRemoved.first).toEqual(['young']);
       expect(findings.missing.count).toBe(0);
     });
 
-    test('may have lost any event where the topic is limited by more than age', () => {
-      expect(summary(emptied())).toEqual({ expired: 2 });
-      expect(summary(emptied(() => undefined))).toEqual({ expired: 2 });
+    test('has lost its last records because of their age, also where the topic is limited in bytes', () => {
+      const { unjudged } = emptied({ expiredMs: rowMs - 500, isAlsoBySize: true });
+      expect([unjudged.expired.first, unjudged.missingOrRemoved.first]).toEqual([['old'], ['young']]);
     });
 
     test('has lost none because of its age where the topic keeps records forever', () => {
-      expect(summary(emptied(() => Number.NEGATIVE_INFINITY))).toEqual({ missingOrRemoved: 2 });
+      const retention = { expiredMs: Number.NEGATIVE_INFINITY, isAlsoBySize: false };
+      expect(summary(emptied(retention))).toEqual({ missingOrRemoved: 2 });
+    });
+
+    test('is explained by nothing where the settings of the topic may not be read', () => {
+      expect(summary(emptied(undefined))).toEqual({ missingOrRemoved: 2 });
     });
 
     test('does not excuse a younger event beside a partition that tells more', () => {
@@ -388,10 +396,43 @@ describe('where Kafka removed the beginning of the topic', () => {
       audited.addEvent(event('young'));
       audited.addEvent(event('old', rowMs - 1_000));
       audited.addRecord(record('kept', { partition: 1, committedAtMs: rowMs - 500 }));
-      audited.setExpired(() => rowMs - 9_000);
+      audited.setRetention(() => ({ expiredMs: rowMs - 9_000, isAlsoBySize: true }));
       const { unjudged } = audited.finish(true);
       expect(unjudged.expired.first).toEqual(['old']);
       expect(unjudged.missingOrRemoved.first).toEqual(['young']);
+    });
+  });
+
+  describe('and a record of this outbox is left in it', () => {
+    const left = (retention: Retention | undefined, firstMs = rowMs + 50) => {
+      const audited = comparer();
+      audited.addTrimmed('t', 0);
+      audited.setRetention(() => retention);
+      audited.addEvent(event('young'));
+      audited.addEvent(event('old', rowMs - 1_000));
+      audited.addEvent(event('kept', firstMs));
+      audited.addRecord(record('kept', { committedAtMs: firstMs }));
+      return audited.finish(true);
+    };
+
+    test('it excuses no older event that is younger than the topic keeps them', () => {
+      const { unjudged, findings } = left({ expiredMs: rowMs - 500, isAlsoBySize: false });
+      expect(unjudged.expired.first).toEqual(['old']);
+      expect(unjudged.missingOrRemoved.first).toEqual(['young']);
+      expect(findings.missing.count).toBe(0);
+    });
+
+    test('it excuses any older event where the topic is limited in bytes', () => {
+      expect(summary(left({ expiredMs: rowMs - 5_000, isAlsoBySize: true }))).toEqual({ expired: 2 });
+    });
+
+    test('it excuses none where the settings of the topic may not be read', () => {
+      expect(summary(left(undefined))).toEqual({ missingOrRemoved: 2 });
+    });
+
+    test('it excuses no younger event, though the topic would not keep that any more', () => {
+      const retention = { expiredMs: rowMs + 900, isAlsoBySize: false };
+      expect(summary(left(retention, rowMs - 9_000))).toEqual({ missing: 2 });
     });
   });
 

@@ -30,7 +30,7 @@ export const unjudged: Readonly<Record<string, Kind>> = {
   missingOrRemoved: {
     name: 'Missing, or removed',
     means:
-      'only in the table; a partition of its topic has lost its beginning, and no record of this outbox is left in it that tells when',
+      'only in the table; a partition of its topic has lost its beginning, and its retention does not explain that: somebody removed the record, or it is missing',
   },
   newer: { name: 'Newer than the snapshot', means: 'written while the audit ran' },
   leakedOrNotShown: {
