@@ -35,6 +35,15 @@ const logCreator = () => ({ label, log: { message, error = '' } }) => {
   if (error !== 'The group coordinator is not available') console.error(label, message, error);
 };
 const kafka = new Kafka({ brokers: brokers.split(','), logLevel: logLevel.WARN, logCreator });
+// The relay makes the topic for its first event. Until then kafkajs would end with UNKNOWN_TOPIC_OR_PARTITION.
+const admin = kafka.admin();
+await admin.connect();
+const isThere = async () => (await admin.listTopics()).includes(topic);
+if (!(await isThere())) {
+  console.error(\`topic \${topic} is not there yet, or you may not read it: waiting for its first event\`);
+  while (!(await isThere())) await new Promise((resolve) => setTimeout(resolve, 1_000));
+}
+await admin.disconnect();
 // kafkajs reads committed records only, unless readUncommitted is set.
 const consumer = kafka.consumer({ groupId: 'first-look' });
 await consumer.connect();

@@ -168,19 +168,23 @@ afterAll(async () => {
 
 /** What the consumer prints, which `init` wrote, until it has printed enough. */
 async function consume(isEnough: (lines: readonly string[]) => boolean): Promise<string[]> {
-  const file = join(folder, 'consumer.mjs');
-  const { brokers } = await servers();
-  await writeFile(file, blocks('js')[0]!.replace("'outbox.event.order'", `'${topics}.order'`));
-  const child = spawn(process.execPath, ['--no-warnings', file], {
-    env: { KAFKA_BROKERS: brokers.join(), SCHEMA_REGISTRY_URL: registry.url },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = await startConsumer(`${topics}.order`, 'inherit');
   const lines: string[] = [];
-  for await (const line of createInterface({ input: child.stdout })) {
+  for await (const line of createInterface({ input: child.stdout! })) {
     lines.push(line);
     if (isEnough(lines)) child.kill();
   }
   return lines;
+}
+
+async function startConsumer(topic: string, stderr: 'inherit' | 'pipe') {
+  const file = join(folder, 'consumer.mjs');
+  const { brokers } = await servers();
+  await writeFile(file, blocks('js')[0]!.replace("'outbox.event.order'", `'${topic}'`));
+  return spawn(process.execPath, ['--no-warnings', file], {
+    env: { KAFKA_BROKERS: brokers.join(), SCHEMA_REGISTRY_URL: registry.url },
+    stdio: ['ignore', 'pipe', stderr],
+  });
 }
 
 /** The page with what the commands printed in this run, where it shows an output. */
@@ -216,6 +220,27 @@ test('the consumer prints the three events of the page, decoded', () => {
   for (const note of ['note: null', "note: 'by insert'", "note: 'from TypeScript'"])
     expect(text).toContain(note);
   expect(text).toContain("id: '6f1c2c4e-7f0e-4f0a-9c53-2a5d1c6f9b10'");
+});
+
+test('the consumer says once that it waits for a topic that is not there, and then reads it', async () => {
+  const topic = `${topics}.later`;
+  const child = await startConsumer(topic, 'pipe');
+  const faults: string[] = [];
+  const errors = createInterface({ input: child.stderr! });
+  errors.on('line', (line) => faults.push(line));
+  await vi.waitFor(() => expect(faults).toHaveLength(1), { timeout: 60_000 });
+  expect(faults[0]).toMatch(new RegExp(`^topic ${topic} is not there yet, .*: waiting for its first event$`));
+  await withAdmin((admin) => admin.createTopics({ topics: [{ topic, numPartitions: 1 }] }));
+  const producer = (await kafkaClient()).producer();
+  await producer.connect();
+  await producer.send({ topic, messages: [{ value: 'theirs' }] });
+  await producer.disconnect();
+  for await (const line of createInterface({ input: child.stdout! })) {
+    expect(line).toBe("another producer's: partition 0, offset 0");
+    child.kill();
+  }
+  expect(faults).toHaveLength(1);
+  await withAdmin((admin) => admin.deleteTopics({ topics: [topic] }));
 });
 
 test('the consumer names what another producer wrote, and goes on behind it', async () => {
