@@ -23,6 +23,7 @@ import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { Router } from '../encode/route.ts';
 import { type Removals, readRemovals } from '../ledger/removals.ts';
 import { formatLsn, parseLsn } from '../model/position.ts';
+import type { Progress } from '../model/progress.ts';
 import { awaitProgress, findProducers, isAt } from './await-progress.ts';
 import { Comparer, type Comparison } from './compare.ts';
 import { coversEvents } from './covers-events.ts';
@@ -61,7 +62,10 @@ export type AuditStage = {
 };
 
 export type AuditReport = Comparison & {
-  /** No findings, no event that may be missing, no record that may be leaked, and not blind to all events. */
+  /**
+   * No findings, no event that may be missing, no record that may be leaked, and not blind to all events; and a progress of
+   * this database, unless no event waits for one.
+   */
   readonly ok: boolean;
   /** Of the table, with the position that the progress had to reach. */
   readonly snapshot: { readonly lsn: string; readonly time: string };
@@ -190,6 +194,7 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
       comparison.unjudged.missingOrRemoved.count === 0 &&
       comparison.unjudged.leakedOrRemoved.count === 0 &&
       comparison.unjudged.leakedOrNotShown.count === 0 &&
+      !lacksProgress(progress, snapshot, comparison) &&
       !hasComparedNothing(comparison),
     snapshot: { lsn: formatLsn(snapshot.lsn), time: new Date(snapshot.atMs).toISOString() },
     progress:
@@ -221,6 +226,19 @@ function hasComparedNothing({
   unjudged,
 }: Pick<Comparison, 'events' | 'matched' | 'unjudged'>): boolean {
   return matched === 0 && events > unjudged.before.count + unjudged.notYetPublished.count;
+}
+
+/**
+ * Nothing says that a relay will publish what waits: there is no progress, as under the name of a slot that no relay has, or
+ * it is of another cluster, whose positions mean nothing here.
+ */
+function lacksProgress(
+  progress: Progress | null,
+  { systemIdentifier }: TableSnapshot,
+  { unjudged }: Pick<Comparison, 'unjudged'>,
+): boolean {
+  if (progress === null) return unjudged.notYetPublished.count > 0;
+  return progress.systemIdentifier !== systemIdentifier;
 }
 
 async function addEvents(

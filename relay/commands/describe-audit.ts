@@ -130,9 +130,13 @@ function progressNote({ progress, isCovered }: AuditReport): string {
 }
 
 function verdict(report: AuditReport): string {
-  const { ok, findings, unjudged } = report;
+  const { ok, findings, unjudged, progress } = report;
   if (!ok) {
     const found = kinds(findings).filter((kind) => findings[kind].count > 0);
+    if (found.length === 0 && progress !== null && !progress.isSameDatabase)
+      return 'NOT PROVEN: the progress belongs to another Postgres cluster, so it does not say which events are published. If the database was moved, see LINEAGE_OTHER_DATABASE in the guide to operations; if not, slot.name or DATABASE_URL is that of another outbox';
+    if (found.length === 0 && progress === null && unjudged.notYetPublished.count > 0)
+      return `NOT PROVEN: ${counted(unjudged.notYetPublished.count, 'event')} not yet published, and Kafka has no progress of this slot. If a relay has published before, slot.name or kafka.progressTopic is not what that relay has; if not, start one`;
     if (found.length === 0 && unjudged.missingOrRemoved.count > 0)
       return `NOT PROVEN: ${counted(unjudged.missingOrRemoved.count, 'event')} without a record, ${missingOrRemoved}`;
     if (found.length === 0 && unjudged.leakedOrNotShown.count > 0)

@@ -53,9 +53,11 @@ Not judged, and never a success (exit code 1):
   leaked, or cleaned up         only in Kafka, and committed before cleanup last removed rows. Cleanup goes by created_at: it
                                 also removes a row that was committed lately and says that it is old. The standing audit
                                 sees each row before that, with cleanup.requireVerified
+  not yet published             while Kafka has no progress of this slot: no relay has published anything under its name. Or
+                                the progress is of another Postgres cluster, whatever was found
 
 Not judged (no findings):
-  not yet published             not in Kafka, but the progress has not reached the snapshot; if no relay runs, these are
+  not yet published             not in Kafka, but the progress has not reached the snapshot. If no relay runs, these are
                                 the events it still has to publish
   newer than the snapshot
   older than the table          only in Kafka, and older than the oldest row that is left, or than what cleanup removed
@@ -78,8 +80,8 @@ matches it.
 Memory: about 90 bytes for each event and 130 for each key; at most 16 million events. --no-content reads the rows once
 instead of twice and skips the comparison. It takes 14 µs of CPU for each event instead of 25 (small events, Node 24).
 
-Exit codes: 0 no findings · 1 findings, perhaps missing or leaked, or no event found · 64 invalid arguments or configuration ·
-69 a server is unreachable · 77 access denied
+Exit codes: 0 no findings · 1 findings, perhaps missing or leaked, no event found, or no progress of this slot and database ·
+64 invalid arguments or configuration · 69 a server is unreachable · 77 access denied
 
 Examples:
   $ outbox-relay verify

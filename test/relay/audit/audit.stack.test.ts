@@ -384,22 +384,35 @@ describe('on a running system', () => {
 
   test.each([
     ['does not reach the snapshot', { endLsn: 1n }, { isSameDatabase: true }],
-    ['is of another database', { systemIdentifier: '42' }, { isSameDatabase: false }],
+    ['is of another database, and that is no success', { systemIdentifier: '42' }, { isSameDatabase: false }],
   ])('absent events are not yet published when the progress %s', async (_, changes, progress) => {
     await using scene = await openScene();
     const [there, absent] = await scene.insert(2);
     await scene.writer.commit(scene.events(scene.record(there!)), await scene.progress(changes));
     const report = await scene.audit();
     expect(told(report)).toEqual({ notYetPublished: [absent] });
-    expect(report).toMatchObject({ ok: true, isCovered: false, progress });
+    expect(report).toMatchObject({ ok: progress.isSameDatabase, isCovered: false, progress });
   });
 
-  test('absent events are not yet published when no relay ever ran', async () => {
+  test('absent events are not yet published when no relay ever ran, and that is no success', async () => {
     await using scene = await openScene();
+    expect(await scene.audit()).toMatchObject({ ok: true, events: 0, progress: null });
     const [absent] = await scene.insert();
     const report = await scene.audit();
     expect(told(report)).toEqual({ notYetPublished: [absent] });
-    expect(report.progress).toBeNull();
+    expect(report).toMatchObject({ ok: false, progress: null });
+  });
+
+  test('a progress of another database is no success, even where every event is found', async () => {
+    await using scene = await openScene();
+    const [id] = await scene.insert();
+    await scene.writer.commit(
+      scene.events(scene.record(id!)),
+      await scene.progress({ systemIdentifier: '42' }),
+    );
+    const report = await scene.audit();
+    expect(told(report)).toEqual({});
+    expect(report).toMatchObject({ ok: false, matched: 1 });
   });
 });
 

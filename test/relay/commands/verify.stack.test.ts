@@ -88,9 +88,28 @@ test('verify --json prints one object with up to --max-ids ids of each kind', as
 test('verify says that events wait, and that this is normal, when the progress does not get there', async () => {
   await using scene = await openScene();
   await scene.insert(2);
+  await scene.writer.commit(await scene.progress({ endLsn: 1n }));
   const { output, exitCode } = await run(scene.config, '--wait-seconds', '0');
   expect(output).toContain('ok so far: 2 events not yet published, which is normal');
   expect(exitCode).toBeUndefined();
+});
+
+test('verify does not succeed for a slot without progress, or with that of another cluster, and says which', async () => {
+  await using scene = await openScene();
+  const ids = await scene.insert(2);
+  await scene.writer.commit(scene.events(...ids.map((id) => scene.record(id))), await scene.progress());
+  await scene.insert();
+  const other = { ...scene.config, slot: { ...scene.config.slot, name: 'nosuch' } };
+  const unknown = await run(other, '--wait-seconds', '0');
+  expect(unknown.output).toMatch(
+    /^NOT PROVEN: \d events? not yet published, and Kafka has no progress of this slot/m,
+  );
+  expect(unknown.exitCode).toBe(exitCodes.findings);
+  process.exitCode = undefined;
+  await scene.writer.commit(await scene.progress({ systemIdentifier: '42' }));
+  const moved = await run(scene.config, '--wait-seconds', '0');
+  expect(moved.output).toMatch(/^NOT PROVEN: the progress belongs to another Postgres cluster/m);
+  expect(moved.exitCode).toBe(exitCodes.findings);
 });
 
 test('verify says that it verified nothing where the table is empty, and calls that no success', async () => {

@@ -2,14 +2,25 @@
 import type { AuditReport } from '../../../../relay/operations/verify.ts';
 import { counted } from '../../data/format.ts';
 
-type Judged = Pick<AuditReport, 'ok' | 'isCovered' | 'events' | 'matched' | 'findings' | 'unjudged'>;
+type Judged = Pick<
+  AuditReport,
+  'ok' | 'isCovered' | 'events' | 'matched' | 'findings' | 'unjudged' | 'progress'
+>;
 
-export function verdictOf({ ok, isCovered, events, matched, findings, unjudged }: Judged): {
+export function verdictOf({ ok, isCovered, events, matched, findings, unjudged, progress }: Judged): {
   readonly tone: 'good' | 'warn' | 'bad';
   readonly text: string;
 } {
   const number = Object.values(findings).reduce((sum, { count }) => sum + count, 0);
   if (number > 0) return { tone: 'bad', text: `${counted(number, 'finding')}.` };
+  const isOfOther = progress !== null && !progress.isSameDatabase;
+  if (!ok && (isOfOther || (progress === null && unjudged.notYetPublished.count > 0)))
+    return {
+      tone: 'warn',
+      text: isOfOther
+        ? 'Not proven: the progress belongs to another Postgres cluster.'
+        : `Not proven: ${counted(unjudged.notYetPublished.count, 'event')} not yet published, and Kafka has no progress of this slot.`,
+    };
   if (!ok)
     return {
       tone: 'warn',

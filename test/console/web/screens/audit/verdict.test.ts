@@ -8,6 +8,7 @@ const clean = {
   isCovered: true,
   events: 3,
   matched: 3,
+  progress: { isSameDatabase: true },
   findings: { missing: none, duplicate: none },
   unjudged: {
     missingOrRemoved: none,
@@ -38,6 +39,8 @@ test('it calls good only what was compared whole', () => {
     { isCovered: false },
     { unjudged: { ...clean.unjudged, notYetPublished: some } },
     { ok: false, unjudged: { ...clean.unjudged, missingOrRemoved: some } },
+    { ok: false, progress: null, unjudged: { ...clean.unjudged, notYetPublished: some } },
+    { ok: false, progress: { ...clean.progress!, isSameDatabase: false } },
     { ok: false, unjudged: { ...clean.unjudged, leakedOrRemoved: some } },
     { ok: false, unjudged: { ...clean.unjudged, leakedOrNotShown: some } },
   ])
@@ -46,4 +49,13 @@ test('it calls good only what was compared whole', () => {
     tone: 'bad',
     text: '2 findings.',
   });
+});
+
+test('it says which progress is lacking', () => {
+  const unjudged = { ...clean.unjudged, notYetPublished: some };
+  expect(verdictOf({ ...clean, ok: false, progress: null, unjudged }).text).toBe(
+    'Not proven: 2 events not yet published, and Kafka has no progress of this slot.',
+  );
+  const progress = { ...clean.progress!, isSameDatabase: false };
+  expect(verdictOf({ ...clean, ok: false, progress, unjudged }).text).toContain('another Postgres cluster');
 });
