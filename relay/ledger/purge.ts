@@ -52,6 +52,36 @@ export async function purgeClosed(
   return { purged, isDone: true };
 }
 
+/**
+ * How many dead letters a person would remove now, beyond either limit. Reads only.
+ * @throws RelayError POSTGRES_*
+ */
+export async function countRemovable(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+  { olderThanSeconds, keep, statuses = closed }: Pick<Retention, 'olderThanSeconds' | 'keep' | 'statuses'>,
+): Promise<number> {
+  const [row] = await query(client, removable, [slot, olderThanSeconds ?? null, keep ?? null, statuses]);
+  return Number(row?.n);
+}
+
+/** What outbox.remove_closed would take of either limit. Without a number to keep there is no row to compare with. */
+const removable = statement<{ n: string }>(
+  'ledger.count_removable',
+  'counting the dead letters that could be removed',
+  `with chosen as (
+     select closed_at, commit_lsn, ordinal, released_lsn from outbox.dead_letter
+      where slot = $1 and status in ('resubmitted', 'discarded', 'released') and status = any ($4::text[])),
+   kept as (
+     select closed_at, commit_lsn, ordinal from chosen where $3::bigint is not null
+      order by closed_at desc, commit_lsn desc, ordinal desc offset $3::bigint - 1 limit 1)
+   select count(*) as n from chosen
+    where (released_lsn is null or released_lsn < (select end_lsn from outbox.progress where slot = $1))
+      and (closed_at < now() - make_interval(secs => $2::float8)
+           or closed_at < now() - interval '1 day'
+              and (closed_at, commit_lsn, ordinal) < (select closed_at, commit_lsn, ordinal from kept))`,
+);
+
 const removing = (name: string, call: string) =>
   statement<{ n: string }>(name, 'removing dead letters', `select outbox.${call} as n`);
 

@@ -82,11 +82,15 @@ export const operatorWork: readonly Work[] = [
     does: 'purge closed dead letters',
     commands: ['dead-letters purge'],
     screens: [],
-    needs: execute(
-      'purge_old_dead_letters(text, interval, text[])',
-      'purge_old_dead_letters_beyond(text, bigint, text[])',
-      'record_action(text, text, text, text, text, jsonb)',
-    ),
+    needs: [
+      ...ledger,
+      ...trail,
+      ...execute(
+        'purge_old_dead_letters(text, interval, text[])',
+        'purge_old_dead_letters_beyond(text, bigint, text[])',
+        'record_action(text, text, text, text, text, jsonb)',
+      ),
+    ],
   },
   {
     does: 'release parked keys',

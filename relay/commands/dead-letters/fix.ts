@@ -44,7 +44,7 @@ Give the whole payload in a file, which --payload names, or a JSON patch (RFC 69
 or $EDITOR. The command encodes the event as the relay would, with the schema that is in the
 registry now, and stores the payload only if the relay would publish it. Numbers keep all their digits.
 
-It replaces the stored payload; outbox.dead_letter_action keeps the old one, and \`undo\` puts it back. It publishes nothing: \`resubmit\` does, or
+It replaces the stored payload at once; outbox.dead_letter_action keeps the old one, and \`undo\` puts it back. It publishes nothing: \`resubmit\` does, or
 \`release\` if the key is parked. If the dead letter has no payload because the row is over publish.maxRowBytes, use
 --payload.
 

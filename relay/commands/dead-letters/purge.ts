@@ -1,7 +1,7 @@
 /** `outbox-relay dead-letters purge`: remove dead letters that were closed long ago. */
 import { Command, InvalidArgumentError } from 'commander';
 import type { LetterStatus } from '../../operations/dead-letters/letter.ts';
-import { closedStatuses, purgeDeadLetters } from '../../operations/dead-letters/purge.ts';
+import { closedStatuses, previewPurge, purgeDeadLetters } from '../../operations/dead-letters/purge.ts';
 import { type ActorOptions, withActor } from '../actor.ts';
 import { age, wholeNumber } from '../arguments.ts';
 import { type Call, define } from '../command.ts';
@@ -14,6 +14,8 @@ type PurgeOptions = ActorOptions & {
   olderThan?: number;
   keep?: number;
   status: LetterStatus[];
+  dryRun?: boolean;
+  yes?: boolean;
   json?: boolean;
 };
 
@@ -21,20 +23,21 @@ const help = `
 Deletes dead letters that were closed longer ago than --older-than, and all but the --keep that were closed last,
 together with their audit trail. This cannot be undone. Open and parked dead letters stay, and so do those that were
 closed less than a day ago. \`verify\` needs the dead letter of a discarded event: keep it as long as the row in the
-outbox table.
+outbox table. Without --yes the command says how many it would delete, and changes nothing.
 
 The relay purges on its own if deadLetters.keepClosed or deadLetters.keepClosedDays is set.
 
 Purge only what has no row in the outbox table any more. Without its dead letter, a discarded event whose row is left looks
 as if it was never published: verify lists it as missing, recover asks about it, and replay publishes it.
 
-Exit codes: 0 done · 64 invalid arguments or configuration · 69 Postgres is unreachable · 77 access denied: grant
-outbox_operator
+Exit codes: 0 done (with --dry-run: shown) · 1 shown but not done · 64 invalid arguments or configuration · 69 Postgres is
+unreachable · 77 access denied: grant outbox_operator
 
 Examples:
   $ outbox-relay dead-letters purge --older-than 90d
-  $ outbox-relay dead-letters purge --older-than 30d --status resubmitted
-  $ outbox-relay dead-letters purge --keep 100000`;
+  $ outbox-relay dead-letters purge --older-than 90d --yes
+  $ outbox-relay dead-letters purge --older-than 30d --status resubmitted --yes
+  $ outbox-relay dead-letters purge --keep 100000 --yes`;
 
 export function purgeCommand(load: Load): Command {
   const command = new Command('purge')
@@ -51,7 +54,9 @@ export function purgeCommand(load: Load): Command {
       statusesOf(closedStatuses),
       [...closedStatuses] as LetterStatus[],
     )
-    .option('--json', 'print one JSON object {purged}')
+    .option('--dry-run', 'show what would be deleted; change nothing, and exit with 0')
+    .option('--yes', 'do it')
+    .option('--json', 'print one JSON object: {purged}, of a preview {wouldPurge}')
     .addHelpText('after', help);
   return define<PurgeOptions>(withActor(command), load, { needs: ['database'], validate, run });
 }
@@ -60,13 +65,17 @@ function validate({ olderThan, keep }: PurgeOptions): string | undefined {
   return olderThan === undefined && keep === undefined ? 'give --older-than or --keep' : undefined;
 }
 
-async function run({ config, options: { olderThan, keep, status, by, reason } }: Call<PurgeOptions>) {
+async function run({ config, options }: Call<PurgeOptions>) {
+  const { olderThan, keep, status, by, reason, dryRun, yes } = options;
+  const chosen = { config, olderThanSeconds: olderThan, keep, statuses: status };
+  if (dryRun === true || yes !== true) {
+    const preview = await previewPurge(chosen);
+    const text = `would delete ${counted(preview.wouldPurge, 'dead letter')}; nothing was changed: run again with --yes to do it, which cannot be undone`;
+    return { data: preview, text, hasFindings: dryRun !== true };
+  }
   const line = new ProgressLine<number>((purged) => `${count(purged)} deleted so far`);
   const { purged } = await purgeDeadLetters({
-    config,
-    olderThanSeconds: olderThan,
-    keep,
-    statuses: status,
+    ...chosen,
     actor: { person: by, reason: reason ?? null },
     onProgress: (purged) => line.show(purged),
   }).finally(() => line.end());

@@ -8,7 +8,7 @@ import type { Load } from '../load.ts';
 type UndoOptions = ActorOptions & { json?: boolean };
 
 const help = `
-Puts back the payload that the last fix replaced, while the dead letter is open and its key is not being released. The trail
+Puts back the payload that the last fix replaced, at once, while the dead letter is open and its key is not being released. The trail
 records it as a fix, so a second undo brings the fix back. A payload that was left out because it is too large cannot come
 back.
 

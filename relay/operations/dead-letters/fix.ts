@@ -4,6 +4,7 @@
 import type { Config } from '../../config/config.ts';
 import { parseJsonAsWritten } from '../../encode/formats/json.ts';
 import { RelayError, RequestInvalid } from '../../errors.ts';
+import { counted } from '../../model/counted.ts';
 import type { Actor } from '../actor.ts';
 import { jsonText } from '../json-text.ts';
 import { withPool } from '../with-pool.ts';
@@ -42,7 +43,9 @@ export function findFixable(config: Config, name: string): Promise<FixableLetter
 /** The payload to be edited. @throws RequestInvalid where it was left out of the dead letter */
 export function payloadOf({ letter: { leftOut }, content }: FixableLetter): string | null {
   if (leftOut?.payload !== undefined)
-    throw new RequestInvalid(`its payload was left out (${leftOut.payload} bytes); give a whole one`);
+    throw new RequestInvalid(
+      `its payload was left out (${counted(leftOut.payload, 'byte')}); give a whole one`,
+    );
   return content.payload;
 }
 

@@ -1,10 +1,11 @@
 /** Removes dead letters that were closed long ago, with their trails; open and parked ones always stay. */
 import type { Config } from '../../config/config.ts';
-import { purgeClosed } from '../../ledger/purge.ts';
+import { countRemovable, purgeClosed } from '../../ledger/purge.ts';
 import type { Actor } from '../actor.ts';
 import { recordAction } from '../trail.ts';
 import { withPool } from '../with-pool.ts';
 import type { LetterStatus } from './letter.ts';
+import { assertLettersShown } from './transaction.ts';
 
 /** Statuses that can be purged. */
 export const closedStatuses = ['resubmitted', 'discarded', 'released'] as const;
@@ -19,6 +20,20 @@ export type Purging = {
   readonly actor: Actor;
   readonly onProgress: (purged: number) => void;
 };
+
+/** How many a purge would remove now; changes nothing. @throws RelayError POSTGRES_* */
+export function previewPurge({
+  config,
+  ...retention
+}: Pick<Purging, 'config' | 'olderThanSeconds' | 'keep' | 'statuses'>): Promise<{
+  readonly wouldPurge: number;
+}> {
+  return withPool(config, async (pool) => {
+    const wouldPurge = await countRemovable(pool, config.slot.name, retention);
+    await assertLettersShown(pool, config);
+    return { wouldPurge };
+  });
+}
 
 /** @throws RelayError POSTGRES_*; what was removed before stays removed */
 export async function purgeDeadLetters({

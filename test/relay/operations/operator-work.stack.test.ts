@@ -15,7 +15,7 @@ import { parseLetterName } from '../../../relay/operations/dead-letters/letter.t
 import { pageOfDeadLetters } from '../../../relay/operations/dead-letters/list.ts';
 import { oneDeadLetter } from '../../../relay/operations/dead-letters/one.ts';
 import { pageOfParkedKeys } from '../../../relay/operations/dead-letters/parked-keys.ts';
-import { purgeDeadLetters } from '../../../relay/operations/dead-letters/purge.ts';
+import { previewPurge, purgeDeadLetters } from '../../../relay/operations/dead-letters/purge.ts';
 import { releaseKeys } from '../../../relay/operations/dead-letters/release-keys.ts';
 import { discard, resubmit } from '../../../relay/operations/dead-letters/resubmit-discard.ts';
 import { findUndoable, undoFix } from '../../../relay/operations/dead-letters/undo.ts';
@@ -135,6 +135,7 @@ const attempts: Readonly<Record<string, (config: Config) => Promise<unknown>>> =
   },
   'purge closed dead letters': async (config) => {
     const kept = { olderThanSeconds: 90_000, keep: undefined, statuses: ['discarded' as const] };
+    await previewPurge({ config, ...kept });
     await purgeDeadLetters({ config, actor, onProgress: () => {}, ...kept });
     await purgeDeadLetters({
       config,

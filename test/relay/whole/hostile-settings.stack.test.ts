@@ -276,7 +276,7 @@ async function runAll(settings: Settings, places: readonly Place[]): Promise<voi
   await run(asRelay, 'dead-letters', 'fix', fixed, '--patch', setSeq(9));
   await run(asRelay, 'dead-letters', 'resubmit', fixed, '--yes');
   await run(asRelay, 'dead-letters', 'discard', discarded, '--reason', 'a', '--yes');
-  await run(asRelay, 'dead-letters', 'purge', '--keep', '1');
+  await run(asRelay, 'dead-letters', 'purge', '--keep', '1', '--yes');
   expect(await json('schemas', 'test')).toMatchObject({ rows: 6 });
   await covered();
   expect(await json('verify')).toMatchObject({ ok: true, events: 6, records: 4 });
