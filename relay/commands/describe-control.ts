@@ -5,21 +5,46 @@ import type { Obedience } from '../operations/control.ts';
 import { describeBytes } from '../operations/slot-health.ts';
 import { counted } from './format.ts';
 
-export function describeObedience({ outcome, relays, control, limits, absentTopic }: Obedience): string {
+/** @param unchanged why nothing was changed */
+export function describeObedience(told: Obedience, unchanged = 'nothing was changed (--dry-run)'): string {
+  const { outcome, relays, control, limits } = told;
   return [
     ...describeControl(control, limits),
-    ...(absentTopic === null
-      ? []
-      : [
-          `Kafka shows no topic ${printable(absentTopic)}: no event went there so far. If the name is mistyped, \`outbox-relay resume --topic ${printable(absentTopic)}\` takes the pause back`,
-        ]),
+    ...warnings(told),
     {
       obeyed: `stored; ${relays.join(' and ')} obeys`,
       waiting: `stored; ${relays.join(' and ')} has not confirmed yet that it obeys; \`outbox-relay status\` shows it`,
       nobody: 'stored; no relay streams now, and each obeys from its start on',
-      unchanged: 'nothing was changed (--dry-run)',
+      unchanged,
     }[outcome],
   ].join('\n');
+}
+
+/** What a person may not have meant. */
+function warnings({ absentTopic, unaskedTopic, droppedEnd }: Obedience): string[] {
+  const takeBack = (topic: string) =>
+    `\`outbox-relay resume --topic ${printable(topic)}\` takes the pause back`;
+  const all: string[] = [];
+  if (absentTopic !== null)
+    all.push(
+      `Kafka shows no topic ${printable(absentTopic)}: no event went there so far. If the name is mistyped, ${takeBack(absentTopic)}`,
+    );
+  if (unaskedTopic !== null)
+    all.push(
+      `Kafka did not say whether topic ${printable(unaskedTopic)} exists: check the name yourself. If it is mistyped, it pauses nothing, and ${takeBack(unaskedTopic)}`,
+    );
+  if (droppedEnd !== null)
+    all.push(
+      `this pause had an end before, ${brief(droppedEnd)}, and has none now: only \`outbox-relay resume\` ends it. To keep an end, pause again with --for`,
+    );
+  return all;
+}
+
+/** What counts, for somebody who asked no more than that. */
+export function describeRates({ control, limits }: Obedience): string {
+  return [...control.pauses.map(describePause), describeLimits(control, limits) ?? 'no rate limit'].join(
+    '\n',
+  );
 }
 
 /** A line for everything that people have said. */

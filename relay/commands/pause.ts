@@ -27,14 +27,15 @@ Three ways, from the widest to the narrowest:
                               refused waits in its place too, under every policy: fix or discard it before you resume.
 
 While the stream waits, Postgres keeps the WAL: \`outbox-relay status\` shows how much, and how long the slot is safe. With
---for the pause ends by itself; without it, only \`outbox-relay resume\` ends it.
+--for the pause ends by itself; without it, only \`outbox-relay resume\` ends it. Pausing the same again replaces the reason and
+the end: without --for there is no end any more, and the command says so.
 
 The relay obeys within about a second. The command waits until it does: nothing more is then published to what is paused.
 A pause is stored in outbox.pause, so a relay that starts later obeys too. /readyz stays 200 and says who paused the relay:
 unready, it would stop a rolling deploy, and no restart resumes what a person has paused. Who and why is in outbox.trail.
 
-With --topic it asks Kafka whether the topic exists, and says if it does not: the name may be mistyped. The pause is stored
-in any case, also while Kafka is away.
+With --topic it asks Kafka whether the topic exists, and says if it does not, or if Kafka does not answer: the name may be
+mistyped. The pause is stored in any case.
 
 Changes: outbox.pause, outbox.control, outbox.action. Reads: outbox.relay, the names of the topics.
 

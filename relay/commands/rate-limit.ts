@@ -4,7 +4,7 @@ import { limitRate } from '../operations/control.ts';
 import { type ActorOptions, withActor } from './actor.ts';
 import { seconds } from './arguments.ts';
 import { type Call, define } from './command.ts';
-import { describeObedience } from './describe-control.ts';
+import { describeObedience, describeRates } from './describe-control.ts';
 import type { Load } from './load.ts';
 
 /** Not null for the setting: commander takes a null of a parser for an option without a value. */
@@ -56,7 +56,8 @@ async function run({ config, options: { events, bytes, by, reason, wait, dryRun 
     waitMs: wait * 1_000,
     isDryRun: isQuestion || dryRun === true,
   });
-  return { data: limited, text: describeObedience(limited), hasFindings: limited.outcome === 'waiting' };
+  const text = isQuestion ? describeRates(limited) : describeObedience(limited);
+  return { data: limited, text, hasFindings: limited.outcome === 'waiting' };
 }
 
 const stored = (rate: Rate | undefined) => (rate === 'default' ? null : rate);

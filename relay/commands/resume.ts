@@ -19,8 +19,10 @@ if it is restarted meanwhile; \`outbox-relay status\` shows how much still waits
 
 Changes: outbox.pause, outbox.control, outbox.action. Reads: outbox.relay.
 
-Exit codes: 0 stored, and every relay that streams obeys, or none streams · 1 stored, but a relay has not confirmed it
-within --wait · 64 invalid arguments, or that is not paused · 69 Postgres is unreachable · 77 Postgres denies access
+Where nothing is paused, it says so and ends with 0. A topic that --topic names must be paused: the name may be mistyped.
+
+Exit codes: 0 stored, and every relay that streams obeys, or none streams; or nothing was paused · 1 stored, but a relay has
+not confirmed it within --wait · 64 invalid arguments, or the topic is not paused · 69 Postgres is unreachable · 77 Postgres denies access
 
 Examples:
   $ outbox-relay resume
@@ -52,5 +54,10 @@ async function run({ config, options: { topic, all, by, reason, wait } }: Call<O
     waitMs: wait * 1_000,
     isDryRun: false,
   });
-  return { data: resumed, text: describeObedience(resumed), hasFindings: resumed.outcome === 'waiting' };
+  const nothing = `${all === true ? 'nothing was paused' : 'the relay as a whole was not paused'}; nothing was changed`;
+  return {
+    data: resumed,
+    text: describeObedience(resumed, nothing),
+    hasFindings: resumed.outcome === 'waiting',
+  };
 }

@@ -12,13 +12,20 @@ import { RequestInvalid } from '../errors.ts';
 import { readControl } from '../ledger/control.ts';
 import { type KnownRelay, readRelays } from '../ledger/relays.ts';
 import { controlTables } from '../ledger/tables.ts';
-import { type Control, limitsOf, type PauseMode, type RateLimits } from '../model/control.ts';
+import {
+  activePauses,
+  type Control,
+  limitsOf,
+  type Pause,
+  type PauseMode,
+  type RateLimits,
+} from '../model/control.ts';
 import type { Actor } from './actor.ts';
 import { withPool } from './with-pool.ts';
 
 /** What became of it. */
 export type Obedience = {
-  /** `obeyed`: by every relay that streams. `waiting`: not yet. `nobody`: none streams; it counts from the next start on. `unchanged`: a dry run. */
+  /** `obeyed`: by every relay that streams. `waiting`: not yet. `nobody`: none streams; it counts from the next start on. `unchanged`: a dry run, or there was nothing to end. */
   readonly outcome: 'obeyed' | 'waiting' | 'nobody' | 'unchanged';
   /** Names of the relays that it is about. */
   readonly relays: readonly string[];
@@ -27,6 +34,10 @@ export type Obedience = {
   readonly limits: RateLimits;
   /** The topic of a pause, if Kafka shows none of this name. null also where Kafka did not say. */
   readonly absentTopic: string | null;
+  /** The topic of a pause, if Kafka did not say in time whether there is such a one. */
+  readonly unaskedTopic: string | null;
+  /** When the same pause would have ended by itself, if it now has no end any more; ISO 8601. */
+  readonly droppedEnd: string | null;
 };
 
 type Telling = {
@@ -60,9 +71,22 @@ export function pauseRelay({ topic, mode, forSeconds, ...telling }: Pausing): Pr
     ]);
   // A pause is also for the time when Kafka is away: it is stored whatever Kafka says.
   const isThere = topic === undefined ? null : askKafka(config, topic);
-  return tell(telling, store).then(async (told) =>
-    (await isThere) === false ? { ...told, absentTopic: topic ?? null } : told,
-  );
+  let before: Control | undefined;
+  const noted = async (pool: pg.Pool) => {
+    before = await readControl(pool, config.slot.name);
+    return store(pool);
+  };
+  return tell(telling, noted).then(async (told) => {
+    const answer = await isThere;
+    const isSame = (pause: Pause) => pause.topic === (topic ?? null) && pause.mode === mode;
+    const end = before === undefined ? undefined : activePauses(before).find(isSame)?.until;
+    return {
+      ...told,
+      ...(topic !== undefined && answer === false ? { absentTopic: topic } : {}),
+      ...(topic !== undefined && answer === null ? { unaskedTopic: topic } : {}),
+      ...(forSeconds === undefined && end != null ? { droppedEnd: end } : {}),
+    };
+  });
 }
 
 export type Resuming = Telling & {
@@ -70,20 +94,20 @@ export type Resuming = Telling & {
   readonly what: { readonly topic: string } | 'everything' | 'all';
 };
 
-/** @throws RequestInvalid where that is not paused; RelayError POSTGRES_* */
+/**
+ * A topic that is named must be paused: the name may be mistyped. Where nothing is paused, there is nothing to end.
+ * @throws RequestInvalid for a topic that is not paused; RelayError POSTGRES_*
+ */
 export function resumeRelay({ what, ...telling }: Resuming): Promise<Obedience> {
   const { config, actor } = telling;
   const topic = what === 'all' ? null : what === 'everything' ? '' : what.topic;
   return tell(telling, async (pool) => {
     const revision = await change(pool, resume, [config.slot.name, topic, actor.person, actor.reason]);
-    if (revision === undefined)
-      throw new RequestInvalid(`${describeWhat(what)} is not paused in slot ${config.slot.name}`);
+    if (revision === undefined && typeof what === 'object')
+      throw new RequestInvalid(`topic ${what.topic} is not paused in slot ${config.slot.name}`);
     return revision;
   });
 }
-
-const describeWhat = (what: Resuming['what']) =>
-  what === 'all' ? 'nothing' : what === 'everything' ? 'the whole relay' : `topic ${what.topic}`;
 
 export type Limiting = Telling & {
   /** 0: no limit. null: as the settings say. undefined: as it is. */
@@ -137,6 +161,8 @@ function tell(
       control,
       limits: limitsOf(control, settings),
       absentTopic: null,
+      unaskedTopic: null,
+      droppedEnd: null,
     };
   });
 }

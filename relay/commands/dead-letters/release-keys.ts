@@ -37,8 +37,8 @@ the same time, the relay releases it once.
 
 The relay does the work, so it must be running. Until the release is done, the dead letters of the key cannot be changed.
 
-Exit codes: 0 every waiting event is published (with --dry-run: shown) · 1 shown but not done, still refused, the
-topic set aside, or not done within --wait · 64 none of these keys is parked, or invalid arguments · 69 Postgres is unreachable · 77 access
+Exit codes: 0 every waiting event is published, or --all and no key is parked (with --dry-run: shown) · 1 shown but not done, still refused, the
+topic set aside, or not done within --wait · 64 none of the keys that you name is parked, or invalid arguments · 69 Postgres is unreachable · 77 access
 denied: grant outbox_operator
 
 Examples:
@@ -104,6 +104,7 @@ function selectionOf({ args, options: { topic, key } }: Call<ReleaseOptions>): K
 
 /** Exported for its test. */
 export function describe(keys: readonly KeyRelease[], isPreview: boolean): string {
+  if (keys.length === 0) return 'no key is parked: there is nothing to release';
   const head = ['TOPIC', 'KEY', 'PARKED SINCE', 'OPEN', 'WAITING', 'STOPS AT', isPreview ? '' : 'RESULT'];
   const rows = keys.map(({ topic, key, parkedAt, open, parked, first, outcome, published, refused }) => [
     topic,

@@ -76,7 +76,7 @@ export type Releasing = {
 
 /**
  * Requests the release of each key, and waits until the relay has done it.
- * @throws RequestInvalid where none is parked; RelayError POSTGRES_*
+ * @throws RequestInvalid where none of those named is parked; RelayError POSTGRES_*
  */
 export function releaseKeys(releasing: Releasing): Promise<KeyRelease[]> {
   const { config, selection } = releasing;
@@ -88,7 +88,9 @@ export function releaseKeys(releasing: Releasing): Promise<KeyRelease[]> {
 async function findKeys(pool: pg.Pool, config: Config, selection: KeySelection): Promise<ParkedKeyView[]> {
   const keys = await listParkedKeys(pool, config.slot.name, selection);
   await assertLettersShown(pool, config);
-  if (keys.length === 0) throw new RequestInvalid(`no such key is parked in slot ${config.slot.name}`);
+  // All of none is none; a name of which nothing is parked may be mistyped.
+  if (keys.length === 0 && Object.keys(selection).length > 0)
+    throw new RequestInvalid(`no such key is parked in slot ${config.slot.name}`);
   return keys;
 }
 
@@ -102,6 +104,7 @@ async function awaitReleases(
   { config, actor, waitMs, onProgress, signal }: Releasing,
   keys: readonly ParkedKeyView[],
 ): Promise<KeyRelease[]> {
+  if (keys.length === 0) return [];
   const { name: slot } = config.slot;
   const done = new Map<ParkedKeyView, KeyRelease>(
     keys.map((key) => [key, { ...key, outcome: 'pending', published: 0, refused: 0, setAside: [] }]),

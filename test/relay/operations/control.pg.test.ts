@@ -59,7 +59,11 @@ test('what is said is stored whole, said again it changes, and taken back it is 
   });
   expect(later.pauses[0]).toMatchObject({ person: 'bob', reason: 'longer', until: null });
   await resumeRelay({ ...telling, what: 'all' });
-  await expect(resumeRelay({ ...telling, what: 'all' })).rejects.toThrow('nothing is not paused');
+  for (const what of ['all', 'everything'] as const)
+    expect(await resumeRelay({ ...telling, what })).toMatchObject({ outcome: 'unchanged' });
+  await expect(resumeRelay({ ...telling, what: { topic: 'items' } })).rejects.toThrow(
+    'topic items is not paused',
+  );
   expect((await readControl(relay.pool, config.slot.name)).pauses).toMatchObject([
     { topic: 'orders', isReleasing: true },
   ]);
@@ -78,6 +82,55 @@ test('what is said is stored whole, said again it changes, and taken back it is 
     'resume  ada',
     'resume orders ada',
   ]);
+});
+
+test('a pause that loses its end says so, and so does one whose topic nobody could ask for', async () => {
+  const config = asOperator(settings());
+  const telling = { config, actor, waitMs: 0, isDryRun: false, topic: undefined, mode: 'hold' } as const;
+  const first = await pauseRelay({ ...telling, forSeconds: 1_200 });
+  expect(first).toMatchObject({ droppedEnd: null, unaskedTopic: null });
+  expect(await pauseRelay({ ...telling, forSeconds: 60 })).toMatchObject({ droppedEnd: null });
+  // No Kafka listens there.
+  const away = { ...config, kafka: { ...config.kafka, brokers: ['127.0.0.1:1'] } };
+  const topic = { ...telling, config: away, topic: 'orders', forSeconds: undefined };
+  expect(await pauseRelay(topic)).toMatchObject({
+    absentTopic: null,
+    unaskedTopic: 'orders',
+    droppedEnd: null,
+  });
+  const env = {
+    ...relay.env,
+    DATABASE_URL: config.database.url,
+    OUTBOX_RELAY_SLOT: config.slot.name,
+    OUTBOX_RELAY_TOPICS_ALLOW: 'orders,items',
+    KAFKA_BROKERS: '127.0.0.1:1',
+  };
+  const cli = (...args: string[]) => runCli(args, env);
+  expect(await cli('pause', '--reason', 'twice')).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/this pause had an end before, .*Z, and has none now/),
+  });
+  expect(await cli('pause', '--topic', 'items', '--reason', 'x')).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('Kafka did not say whether topic items exists'),
+  });
+  expect((await cli('rate-limit')).stdout).toMatch(/no rate limit\n$/);
+  expect(await cli('resume', '--all')).toMatchObject({ code: 0 });
+  expect(await cli('resume', '--all')).toMatchObject({
+    code: 0,
+    stdout: 'nothing is paused or limited\nnothing was paused; nothing was changed\n',
+  });
+  expect(await cli('resume')).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('the relay as a whole was not paused; nothing was changed'),
+  });
+  expect(await cli('resume', '--topic', 'items')).toMatchObject({ code: 64 });
+  expect(await cli('dead-letters', 'release', '--all', '--dry-run')).toMatchObject({
+    code: 0,
+    stdout: 'no key is parked: there is nothing to release\n',
+  });
+  expect(await cli('dead-letters', 'release', '--all', '--yes')).toMatchObject({ code: 0 });
+  expect(await cli('dead-letters', 'release', '--key', '42', '--dry-run')).toMatchObject({ code: 64 });
 });
 
 test('a dry run changes nothing, and a topic to which no event goes cannot be paused', async () => {
@@ -198,7 +251,7 @@ test('a rate that a person has set is taken back, and the setting counts again',
 test('what no function of the database records is in the trail all the same, with who and why', async () => {
   const config = asOperator(settings());
   const env = { ...relay.env, DATABASE_URL: config.database.url, OUTBOX_RELAY_SLOT: config.slot.name };
-  const args = ['dead-letters', 'purge', '--older-than', '90d', '--by', 'bob', '--reason', 'room'];
+  const args = ['dead-letters', 'purge', '--older-than', '90d', '--yes', '--by', 'bob', '--reason', 'room'];
   expect(await runCli(args, env)).toMatchObject({ code: 0 });
   const trail = 'select action, person, note, session_role, details from outbox.trail where slot = $1';
   expect((await relay.pool.query(trail, [config.slot.name])).rows).toEqual([

@@ -228,7 +228,10 @@ function ResumeAct({ topic, isAside, keys, onResumed }: ResumeProps) {
       title={topic === null ? 'Resume the relay' : `Resume ${topic}`}
       act={(reason) => ask(api.control.resume.$post({ json: { topic, reason } }))}
       onDone={(obedience) => {
-        onResumed(`Resumed ${topic ?? 'everything'}. ${obeyedText(obedience)}`);
+        const what = topic ?? 'everything';
+        const { outcome } = obedience;
+        const done = outcome === 'unchanged' ? `Nobody had to resume ${what}` : `Resumed ${what}`;
+        onResumed(`${done}. ${obeyedText(obedience)}`);
         onDone();
       }}
     >
