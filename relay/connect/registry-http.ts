@@ -1,6 +1,7 @@
 /**
  * Owns one request to the registry over HTTP: with its credentials, over TLS if its URL says so, within its time limit, at
- * the first of its URLs that answers. A missing answer is an error here. What an answer means, the caller decides.
+ * the first of its URLs that answers. A missing answer is an error here, and so is one that no registry gives. What a registry
+ * means, the caller decides.
  */
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
@@ -59,7 +60,8 @@ export class RegistryHttp {
    * a registry answers by itself.
    * @param doing names the request in errors
    * @param path below the base of the registry, already encoded
-   * @throws RelayError REGISTRY_UNAVAILABLE, TLS_REFUSED, CREDENTIALS_*
+   * @throws RelayError REGISTRY_UNAVAILABLE, also where no registry answers; REGISTRY_UNAUTHORIZED, TLS_REFUSED,
+   * CREDENTIALS_*
    */
   async ask(doing: string, method: 'GET' | 'POST', path: string, body?: object): Promise<Answer> {
     const begunMs = performance.now();
@@ -67,7 +69,7 @@ export class RegistryHttp {
     try {
       const answer = await this.#askEach(doing, { method, path, body });
       status = answer.status;
-      return answer;
+      return ofRegistry(answer, doing);
     } finally {
       const hasFailed = status === undefined || status >= 500;
       this.#onAsked?.(performance.now() - begunMs, hasFailed ? 'failed' : 'answered');
@@ -139,6 +141,47 @@ export class RegistryHttp {
     }
   }
 }
+
+/**
+ * The same answer, if it is one of a registry. Whoever asks is told in the same way that something else stands there, with
+ * its address: what it says about a schema counts as no answer.
+ * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED
+ */
+function ofRegistry(answer: Answer, doing: string): Answer {
+  const { status, body, at } = answer;
+  const errorCode = body?.error_code;
+  const context = { status, registryError: typeof errorCode === 'number' ? errorCode : undefined };
+  if (status === 401 || status === 403)
+    throw new RelayError('REGISTRY_UNAUTHORIZED', `${doing} at ${at}: status ${status}`, { context });
+  const isNoAnswer = status === 404 ? !isOfAbsence(errorCode) : status >= 500 || isElsewhere(answer);
+  if (isNoAnswer) throw notAnswered(answer, doing, context);
+  return answer;
+}
+
+/** Codes of a registry that has no such subject, version or schema are 404 and two digits. */
+const isOfAbsence = (code: unknown): boolean => typeof code === 'number' && code > 40_400 && code < 40_500;
+
+/** A registry answers no question with a page or a redirect, and says with a code of its own that it has no such thing. */
+const isElsewhere = ({ status, body }: Answer): boolean =>
+  status === 404 || (status >= 300 && status < 400) || (status >= 200 && status < 300 && body === undefined);
+
+/** For an answer that says neither yes nor no. @param doing names the request */
+export function notAnswered(answer: Answer, doing: string, context: RelayError['context'] = {}): RelayError {
+  const { status, body, at } = answer;
+  const said = typeof body?.message === 'string' ? body.message.slice(0, 500) : 'no explanation';
+  const noRegistry = status === 404 ? noRegistryThere : '';
+  return new RelayError('REGISTRY_UNAVAILABLE', `${doing} at ${at}: status ${status}, ${said}${noRegistry}`, {
+    context,
+    ...(isElsewhere(answer) ? { hint: elsewhereHint } : {}),
+  });
+}
+
+const elsewhereHint =
+  'Something answers at the address of registry.url (SCHEMA_REGISTRY_URL), but not as a schema registry with the Confluent API does. Correct the address and its path: Apicurio has this API below /apis/ccompat/v7, most others at the root. If a proxy or a login stands before the registry, look there.';
+
+/** A registry answers with a code of its own that it has no such thing. */
+const noRegistryThere =
+  '; no registry with the Confluent API answers below registry.url: perhaps its path is missing, which is /apis/ccompat/v7 for Apicurio';
 
 type Place = {
   readonly url: URL;

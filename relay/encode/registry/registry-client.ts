@@ -9,7 +9,7 @@
  * schema. Registering with it fails on a subject that has a compatibility level other than the one it would set.
  */
 import type { Config } from '../../config/config.ts';
-import { type Answer, type OnAsked, RegistryHttp } from '../../connect/registry-http.ts';
+import { type Answer, notAnswered, type OnAsked, RegistryHttp } from '../../connect/registry-http.ts';
 import { RelayError } from '../../errors.ts';
 import { formatOf } from '../formats/formats.ts';
 import { isPossibleSubject } from '../route.ts';
@@ -182,13 +182,11 @@ export class RegistryClient implements SchemaSource {
 
 /** @param isOffer whether the request offered a schema, so that the registry's refusal is about that schema */
 function judge(answer: Answer, doing: string, isOffer: boolean): Answer | undefined {
-  const { status, body, at } = answer;
+  const { status, body } = answer;
   if (status === 200 && body !== undefined) return answer;
   const errorCode = body?.error_code;
   if (status === 404 && absentCodes.has(errorCode)) return undefined;
   const context = { status, registryError: typeof errorCode === 'number' ? errorCode : undefined };
-  if (status === 401 || status === 403)
-    throw new RelayError('REGISTRY_UNAUTHORIZED', `${doing} at ${at}: status ${status}`, { context });
   const said = typeof body?.message === 'string' ? body.message.slice(0, 500) : 'no explanation';
   // An error code of its own shows that the registry answered, and not something in front of it.
   if (status === 409 && errorCode !== undefined)
@@ -200,37 +198,15 @@ function judge(answer: Answer, doing: string, isOffer: boolean): Answer | undefi
   throw notAnswered(answer, doing, context);
 }
 
-/** For an answer that says neither yes nor no. @param doing names the request */
-export function notAnswered(
-  { status, body, at }: Answer,
-  doing: string,
-  context: RelayError['context'] = {},
-): RelayError {
-  const said = typeof body?.message === 'string' ? body.message.slice(0, 500) : 'no explanation';
-  // A registry answers no question with a page or a redirect, and says with a code of its own that it has no such thing.
-  const isElsewhere = status === 404 || (status >= 200 && status < 400);
-  const noRegistry = status === 404 ? noRegistryThere : '';
-  return new RelayError('REGISTRY_UNAVAILABLE', `${doing} at ${at}: status ${status}, ${said}${noRegistry}`, {
-    context,
-    ...(isElsewhere ? { hint: elsewhereHint } : {}),
-  });
-}
-
-const elsewhereHint =
-  'Something answers at the address of registry.url (SCHEMA_REGISTRY_URL), but not as a schema registry with the Confluent API does. Correct the address and its path: Apicurio has this API below /apis/ccompat/v7, most others at the root. If a proxy or a login stands before the registry, look there.';
-
-/** A registry answers with a code of its own that it has no such thing. */
-const noRegistryThere =
-  '; no registry with the Confluent API answers below registry.url: perhaps its path is missing, which is /apis/ccompat/v7 for Apicurio';
-
-function readText({ body }: Answer, doing: string): string {
-  if (typeof body?.schema !== 'string') throw unavailable(doing, 'the answer has no schema');
+function readText({ body, at }: Answer, doing: string): string {
+  if (typeof body?.schema !== 'string') throw unavailable(`${doing} at ${at}`, 'the answer has no schema');
   return body.schema;
 }
 
-function readId({ body }: Answer, doing: string): number {
+function readId({ body, at }: Answer, doing: string): number {
   const id = body?.id;
-  if (typeof id !== 'number' || !Number.isInteger(id)) throw unavailable(doing, 'the answer has no id');
+  if (typeof id !== 'number' || !Number.isInteger(id))
+    throw unavailable(`${doing} at ${at}`, 'the answer has no id');
   if (id < 0 || id > idMax)
     throw new RelayError(
       'REGISTRY_ANSWER_INVALID',
@@ -239,8 +215,8 @@ function readId({ body }: Answer, doing: string): number {
   return id;
 }
 
-function readVersion({ body }: Answer, doing: string): number {
-  if (!Number.isInteger(body?.version)) throw unavailable(doing, 'the answer has no version');
+function readVersion({ body, at }: Answer, doing: string): number {
+  if (!Number.isInteger(body?.version)) throw unavailable(`${doing} at ${at}`, 'the answer has no version');
   return body?.version as number;
 }
 

@@ -5,15 +5,10 @@
  * @see https://docs.confluent.io/platform/current/schema-registry/develop/api.html
  */
 import type { Config } from '../../config/config.ts';
-import { type Answer, RegistryHttp } from '../../connect/registry-http.ts';
+import { type Answer, notAnswered, RegistryHttp } from '../../connect/registry-http.ts';
 import { avro } from '../../encode/formats/avro/format.ts';
 import { formatOf } from '../../encode/formats/formats.ts';
-import {
-  bodyOf,
-  notAnswered,
-  type Reference,
-  RegistryClient,
-} from '../../encode/registry/registry-client.ts';
+import { bodyOf, type Reference, RegistryClient } from '../../encode/registry/registry-client.ts';
 import { RelayError } from '../../errors.ts';
 
 export const levels = [
@@ -161,12 +156,10 @@ export class SubjectHistory {
 }
 
 function judgeAnswer(answer: Answer, doing: string): unknown {
-  const { status, body, at } = answer;
+  const { status, body } = answer;
   if (status === 200 && body !== undefined) return body;
   const errorCode = read(body, 'error_code');
   if (status === 404 && absentCodes.has(errorCode)) return undefined;
-  if (status === 401 || status === 403)
-    throw new RelayError('REGISTRY_UNAUTHORIZED', `${doing} at ${at}: status ${status}`);
   const said = String(read(body, 'message') ?? 'no explanation').slice(0, 500);
   if (status === 422 && errorCode === 42201) throw new RelayError('SCHEMA_INVALID', `${doing}: ${said}`);
   throw notAnswered(answer, doing);

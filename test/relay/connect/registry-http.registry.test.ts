@@ -6,9 +6,12 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { Decoder } from '../../../relay/audit/decoder.ts';
 import { RegistryHttp } from '../../../relay/connect/registry-http.ts';
 import { RegistryClient } from '../../../relay/encode/registry/registry-client.ts';
 import type { RelayError } from '../../../relay/errors.ts';
+import { versionsOfSchema } from '../../../relay/operations/find-event/schema-versions.ts';
+import { SubjectHistory } from '../../../relay/operations/schemas/subject-history.ts';
 import { audience, type OidcServer, scope, startOidc } from '../../support/oidc.ts';
 import { servers } from '../../support/servers.ts';
 import { configOf } from '../settings.ts';
@@ -64,7 +67,12 @@ const oauth = (change: Record<string, string> = {}) => ({
 const registryAt = (urls: string, settings: Record<string, string>) =>
   new RegistryHttp({ ...configOf(settings).registry, url: urls });
 
-const subjects = async (http: RegistryHttp) => (await http.ask('asking', 'GET', '/subjects')).status;
+/** The status of the answer, also of one that refuses. */
+const subjects = (http: RegistryHttp): Promise<unknown> =>
+  http.ask('asking', 'GET', '/subjects').then(
+    ({ status }) => status,
+    ({ context }: RelayError) => context.status,
+  );
 
 test('a token of the endpoint opens the registry below its path, with the headers that it wants', async () => {
   const http = registryAt(url(), {
@@ -111,6 +119,26 @@ test('TLS at a port without TLS does not pass by waiting, and a path that is mis
   expect(await failureAt(registryUrl.origin)).toMatch(
     /^REGISTRY_UNAVAILABLE: .*status 404.*; no registry .*perhaps its path is missing/,
   );
+});
+
+test('whoever asks at a wrong path is told its address and what to correct, also of a schema by its id', async () => {
+  const registry = { ...configOf({}).registry, url: registryUrl.origin };
+  // A framed value of schema 305.
+  const value = Buffer.from([0, 0, 0, 1, 49, 2]);
+  const asked = [
+    async () => (await Decoder.create(registry)).prepare([value]),
+    () => versionsOfSchema(new RegistryHttp(registry), 305),
+    () => new RegistryClient(registry).byId(305),
+    () => new SubjectHistory(registry).level('a'),
+  ];
+  for (const ask of asked)
+    await expect(ask()).rejects.toMatchObject({
+      code: 'REGISTRY_UNAVAILABLE',
+      message: expect.stringMatching(
+        RegExp(`at ${registryUrl.host}: status 404.*perhaps its path is missing`),
+      ),
+      hint: expect.stringContaining('Correct the address and its path'),
+    });
 });
 
 test('a token file is read for each request', async () => {
