@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import {
   type Closed,
   type Closing,
+  type ClosingPreview,
   discard,
   previewClosing,
   resubmit,
@@ -26,8 +27,7 @@ yet, because the relay may read such an event again. Try these again after a few
 
 const exitCodes = `
 Exit codes: 0 all done (with --dry-run: shown) · 1 shown but not done, or some skipped · 64 there is no such dead
-letter, or invalid arguments · 69 Postgres is unreachable · 77 access denied: grant outbox_operator · 78 the outbox
-table accepts none of the rows`;
+letter, or invalid arguments · 69 Postgres is unreachable · 77 access denied: grant outbox_operator`;
 
 const resubmitHelp = `${choice}
 
@@ -35,8 +35,10 @@ The command inserts the events into the outbox table again, with their ids and i
 publishes them after everything that was written before. Each event is sent once, even if several people run the command.
 An event whose row the table does not accept, for example because its payload has \\u0000 and the column is jsonb, stays
 open, and the others are resubmitted. An event that is refused again becomes a dead letter at its new position; \`show <event id>\` lists both. If the key is
-parked, use \`release\` instead, which keeps the order of the key.
-${exitCodes}
+parked, use \`release\` instead, which keeps the order of the key. Without --yes it warns of payloads that were refused and
+that nobody has fixed since.
+${exitCodes} · 78 the outbox table
+accepts none of the rows
 
 Examples:
   $ outbox-relay dead-letters resubmit 000000000172f1a8.00000000 --yes
@@ -113,7 +115,7 @@ async function run(action: Action, { config, options, args }: Call<CloseOptions>
   };
   const line = new ProgressLine<readonly [number, number]>(([done, of]) => `${bar(done, of)} dead letters`);
   const onProgress = (done: number, of: number) => line.show([done, of]);
-  const closed = isPreview
+  const closed: Closed | ClosingPreview = isPreview
     ? await previewClosing(config, selection)
     : await close({ config, selection, onProgress }, options).finally(() => line.end());
   const isDone = !isPreview && closed.done === closed.open;
@@ -137,8 +139,9 @@ function toDoIt(action: Action, { reason }: CloseOptions): string {
 }
 
 /** @param next of a preview: how to do it */
-function describe(action: Action, closed: Closed, next: string | undefined): string {
+function describe(action: Action, closed: Closed | ClosingPreview, next: string | undefined): string {
   const isPreview = next !== undefined;
+  const unrepaired = action === 'resubmit' && 'unrepaired' in closed ? closed.unrepaired : 0;
   const { open, done, notAccepted, unsettled, leftOut, withoutId, ofParkedKeys, beingReleased, byCode } =
     closed;
   const left: [string, number][] = [
@@ -159,7 +162,8 @@ function describe(action: Action, closed: Closed, next: string | undefined): str
   const most = `${skipped.length > 1 ? 'at most ' : ''}${count(open - Math.max(0, ...skipped))}`;
   return formatTable([
     [isPreview ? `would ${action}` : pastOf[action], isPreview ? most : count(done)],
-    ...Object.entries(byCode).map(([code, number]) => ['', count(number), code]),
+    // Alone, the code of one that is done reads like a refusal that has just come.
+    ...Object.entries(byCode).map(([code, number]) => ['', count(number), isPreview ? code : `was ${code}`]),
     ...(open === 0 && !left.some(([, number]) => number > 0)
       ? [['', '', 'none of them is open; see `list --status all`']]
       : []),
@@ -173,6 +177,15 @@ function describe(action: Action, closed: Closed, next: string | undefined): str
       ]),
     ...(notAccepted.length > namedMax
       ? [['skipped', count(notAccepted.length - namedMax), 'more that the table does not accept; see --json']]
+      : []),
+    ...(unrepaired > 0
+      ? [
+          [
+            'warning',
+            count(unrepaired),
+            'with the payload that was refused: fix it first, or the relay refuses it again, unless a schema that takes it was registered; `dead-letters try` says which',
+          ],
+        ]
       : []),
     ...(isPreview ? [['not changed', '', next]] : []),
   ]);

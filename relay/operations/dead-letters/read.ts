@@ -338,6 +338,29 @@ export async function tally(
   };
 }
 
+/** What the payload was refused for, so that it will be again, unless a schema that takes it was registered. */
+const aboutPayload = ['PAYLOAD_INVALID', 'PAYLOAD_NOT_JSON'];
+
+/** How many of the open ones still have the payload for which they were refused. Looks into the trail of each. */
+export async function countUnrepaired(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+  selection: Selection,
+): Promise<number> {
+  const { text, values } = conditionOf(slot, { ...selection, statuses: ['open'] });
+  const [row] = await query(
+    client,
+    statement<{ n: string }>(
+      'operations.count_unrepaired_letters',
+      'counting the dead letters that nobody has fixed',
+      `select count(*) filter (where ${fixedAt} is null) as n from outbox.dead_letter as letter
+        where ${text} and code = any ($${values.length + 1})`,
+    ),
+    [...values, aboutPayload],
+  );
+  return Number(row?.n);
+}
+
 export function byPosition({ position }: Pick<Letter, 'position'>): Selection {
   return { names: [parseLetterName(position)] };
 }

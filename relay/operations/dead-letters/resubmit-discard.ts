@@ -14,7 +14,7 @@ import type { Actor } from '../actor.ts';
 import { withPool } from '../with-pool.ts';
 import { type Keys, type NotAccepted, writeAccepted } from './accepted-rows.ts';
 import { textOfName } from './letter.ts';
-import { listLetters, type Tally, tally } from './read.ts';
+import { countUnrepaired, listLetters, type Tally, tally } from './read.ts';
 import { type OutboxStatements, outboxStatements } from './resubmit-statement.ts';
 import {
   conditionOf,
@@ -41,16 +41,22 @@ export type Closed = Tally & {
   readonly notAccepted: readonly NotAccepted[];
 };
 
+export type ClosingPreview = Closed & {
+  /** Of those: refused for their payload, and nobody has changed it since. The relay would refuse them again. */
+  readonly unrepaired: number;
+};
+
 /**
  * What a closing would come to; changes nothing.
  * @throws RequestInvalid where a name in the selection is that of no dead letter; RelayError POSTGRES_*
  */
-export function previewClosing(config: Config, selection: Selection): Promise<Closed> {
+export function previewClosing(config: Config, selection: Selection): Promise<ClosingPreview> {
   return withPool(config, async (pool) => {
     await assertKnown(pool, config, selection);
     const found = await tally(pool, config.slot.name, selection);
+    const unrepaired = await countUnrepaired(pool, config.slot.name, selection);
     await assertLettersShown(pool, config);
-    return { ...found, done: 0, notAccepted: [] };
+    return { ...found, done: 0, notAccepted: [], unrepaired };
   });
 }
 

@@ -75,12 +75,15 @@ describe('a bad event', () => {
       code: 1,
       stdout: 'not stored: PAYLOAD_INVALID at $.seq: expected long, found boolean\n',
     });
+    const unfixed = await run('resubmit', position);
+    expect(unfixed.stdout).toMatch(/warning +1 +with the payload that was refused: fix it first/);
     const largest = '[{"op":"replace","path":"/seq","value":9223372036854775807}]';
     const fixed = await run('fix', id!, '--patch', largest, '--by', 'Ada');
     expect(fixed).toMatchObject({ code: 0, stdout: expect.stringMatching(/^stored: /) });
 
     const asked = await run('resubmit', position);
     expect(asked).toMatchObject({ code: 1, stdout: expect.stringContaining('run again with --yes') });
+    expect(asked.stdout).toMatch(/^would resubmit +1\n +1 +PAYLOAD_INVALID\nnot changed/);
     expect(await run('resubmit', position, '--dry-run')).toMatchObject({ code: 0 });
     expect((await run('show', position)).stdout).toMatch(/^hint +The payload does not match/m);
     const given = await run('discard', position);
@@ -89,7 +92,10 @@ describe('a bad event', () => {
       'again with --yes to do it',
     );
     expect(await openLetters(key)).toHaveLength(1);
-    expect(await run('resubmit', position, '--yes', '--by', 'Ada')).toMatchObject({ code: 0 });
+    expect(await run('resubmit', position, '--yes', '--by', 'Ada')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^resubmitted +1\n +1 +was PAYLOAD_INVALID\n$/),
+    });
     expect(await openLetters(key)).toEqual([]);
 
     // Before the test itself reads: it writes marks into the topic.
@@ -226,12 +232,20 @@ test('a discarded event is closed, never published, and no finding of verify; pu
   expect(await json<Listed[]>('list', '--key', key)).toEqual([]);
   expect(await json<Listed[]>('list', '--key', key, '--status', 'all')).toMatchObject([{ eventId: id }]);
   expect((await run('resubmit', id!, '--yes')).stdout).toMatch(/^resubmitted +0\n.*none of them is open/);
-  expect(await json('purge', '--older-than', '90d')).toEqual({ purged: 0 });
+  expect(await json('purge', '--older-than', '90d', '--yes')).toEqual({ purged: 0 });
   await world.pool.query(
     `update outbox.dead_letter set closed_at = closed_at - interval '2 days' where event_id = $1`,
     [id],
   );
-  expect(await json('purge', '--older-than', '1d', '--status', 'discarded')).toEqual({ purged: 1 });
+  expect((await run('discard', '--help')).stdout).not.toContain('78');
+  const old = ['purge', '--older-than', '1d', '--status', 'discarded'];
+  expect(await run(...old)).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/^would delete 1 dead letter; nothing was changed: .*--yes/),
+  });
+  expect(await run(...old, '--dry-run')).toMatchObject({ code: 0 });
+  expect(await json<Listed[]>('list', '--key', key, '--status', 'all')).toMatchObject([{ eventId: id }]);
+  expect(await json(...old, '--yes')).toEqual({ purged: 1 });
 });
 
 test('how many are open, and how old the oldest is, can be read off the metrics', async () => {
