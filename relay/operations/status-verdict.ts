@@ -64,8 +64,8 @@ function verdictOf(facts: StatusFacts, words: LastWords | null): Said {
       return facts.relays.length === 0
         ? {
             name: 'never-started',
-            text: 'Not streaming: no relay has started on this slot yet.',
-            advice: 'Run `outbox-relay check`, then `outbox-relay run`: the first start creates the slot.',
+            text: `Not streaming: no relay has started on slot ${facts.slotName} yet.`,
+            advice: `${meantSlot(facts)}Run \`outbox-relay check\`, then \`outbox-relay run\`: the first start creates the slot.`,
           }
         : withoutSlot(facts, live, words);
     case 'unusable':
@@ -75,6 +75,13 @@ function verdictOf(facts: StatusFacts, words: LastWords | null): Said {
     case 'active':
       return withSlot(facts, live);
   }
+}
+
+/** A command without the file of the relay looks at the default slot, and there is nothing. */
+function meantSlot({ otherSlots }: StatusFacts): string {
+  if (otherSlots.length === 0) return '';
+  const which = otherSlots.length === 1 ? 'slot' : 'slots';
+  return `Relays of this database have started on ${which} ${otherSlots.join(', ')}: if you mean that one, name the file of its settings with --config, or set OUTBOX_RELAY_SLOT. Otherwise: `;
 }
 
 /** Who set it and why, so that nobody has to look for it; empty where the settings set it. */

@@ -57,6 +57,8 @@ export type StatusFacts = {
         readonly untilLimitSeconds: SecondsLeft;
         readonly untilDiskSeconds: SecondsLeft;
       };
+  /** Other slots of this database on which a relay has started, where none did on this one: perhaps one of them is meant. At most ten. */
+  readonly otherSlots: readonly string[];
   /** As each announced itself last; those that stream first. */
   readonly relays: readonly KnownRelay[];
   /** What people have paused, and the limits they have set. */
@@ -158,15 +160,17 @@ async function readFrom(pool: pg.Pool, config: Config): Promise<Status> {
   const relays = await readRelays(pool, slot);
   const streamer = relays.find(({ isGone, state }) => state === 'streaming' && !isGone);
   const deadLetters = await readDeadLetters(pool, slot);
+  const progress = await readProgress(pool, slot);
   const facts: StatusFacts = {
     at: await readClock(pool),
     slotName: slot,
     progressTopic: config.kafka.progressTopic,
     slot: await readSlotStatus(pool, config),
+    otherSlots: progress === null && relays.length === 0 ? await readOtherSlots(pool, slot) : [],
     relays,
     control,
     limits: limitsOf(control, settings),
-    progress: await readProgress(pool, slot),
+    progress,
     deadLetters,
     dealtWith: deadLetters.length === 0 ? null : await readDealtWith(pool, slot),
     parked: await readParked(pool, slot),
@@ -329,6 +333,19 @@ async function readProgress(pool: pg.Pool, slot: string): Promise<Status['progre
     publishedAt: row.published_at,
     ageSeconds: row.age === null ? null : Math.max(0, Number(row.age)),
   };
+}
+
+async function readOtherSlots(pool: pg.Pool, slot: string): Promise<string[]> {
+  const rows = await query(
+    pool,
+    statement<{ slot: string }>(
+      'operations.read_other_slots',
+      'reading outbox.progress',
+      'select slot from outbox.progress where slot <> $1 order by published_at desc nulls last, slot limit 10',
+    ),
+    [slot],
+  );
+  return rows.map((row) => row.slot);
 }
 
 async function readParked(pool: pg.Pool, slot: string): Promise<Status['parked']> {

@@ -36,6 +36,7 @@ test('before the first start there is no slot and no progress', async () => {
     slotName: config.slot.name,
     progressTopic: config.kafka.progressTopic,
     slot: { state: 'absent' },
+    otherSlots: expect.any(Array),
     progress: null,
     deadLetters: [],
     dealtWith: null,
@@ -48,6 +49,20 @@ test('before the first start there is no slot and no progress', async () => {
     recovery: null,
     cleanup: null,
   });
+});
+
+test('where no relay ever started on the slot, the others of the database are named, since one may be meant', async () => {
+  const config = relay.config(settings());
+  const [other, own] = [unique('other'), config.slot.name];
+  const progress =
+    'insert into outbox.progress (slot, initialised_at, published_at) values ($1, now(), now())';
+  await relay.pool.query(progress, [other]);
+  const { otherSlots, verdict } = await readStatus(config);
+  expect(otherSlots).toContain(other);
+  expect(verdict.text).toBe(`Not streaming: no relay has started on slot ${own} yet.`);
+  expect(verdict.advice).toMatch(RegExp(`have started on slots? .*${other}.*: if you mean that one`));
+  await relay.pool.query(progress, [own]);
+  expect((await readStatus(config)).otherSlots).toEqual([]);
 });
 
 test('a slot that no relay is connected to shows how far behind it is', async () => {

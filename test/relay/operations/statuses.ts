@@ -74,6 +74,7 @@ export const factsOf = (more: Partial<StatusFacts> = {}): StatusFacts => ({
   slotName: 'shop',
   progressTopic: 'outbox-relay.progress.shop',
   slot,
+  otherSlots: [],
   relays: [relayOf(), standby()],
   control: controlOf([], null, 0),
   limits: { eventsPerSecond: 0, bytesPerSecond: 0 },
