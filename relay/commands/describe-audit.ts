@@ -158,7 +158,7 @@ function verdict(report: AuditReport): string {
         ? since
         : 'in the snapshot';
   if (waiting === 0 && report.matched === 0)
-    return `nothing verified: all ${counted(report.events, 'event')} are from before the relay first started${removedNote(report)}${apart}`;
+    return `nothing verified: everything (${counted(report.events, 'event')}) is from before the relay first started${removedNote(report)}${apart}`;
   if (waiting === 0)
     return `ok: every event ${which} is published exactly once or is a dead letter${removedNote(report)}${apart}`;
   return `ok so far: ${counted(waiting, 'event')} not yet published, which is normal while a relay catches up${apart}`;

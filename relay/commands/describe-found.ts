@@ -1,5 +1,6 @@
 /** What `outbox-relay find` found, for people. */
 import { groupBy } from '../model/builtins.ts';
+import { counted } from '../model/counted.ts';
 import { printable } from '../observe/printable.ts';
 import { cursorText } from '../operations/find-event/cursor.ts';
 import {
@@ -73,7 +74,7 @@ function describeRow({ type, key, table, xid, createdAt, committedAt, payloadByt
   return [
     [
       'row',
-      `${type ?? 'no type'}, key ${key ?? 'none'}, ${payloadBytes === null ? 'tombstone' : `${count(payloadBytes)} bytes`}`,
+      `${type ?? 'no type'}, key ${key ?? 'none'}, ${payloadBytes === null ? 'tombstone' : counted(payloadBytes, 'byte')}`,
     ],
     ['', `${table}, transaction ${xid}${createdAt === null ? '' : `, written ${createdAt}`}${committed}`],
   ];

@@ -167,7 +167,7 @@ function pauseLines({ control, setAside }: Status): string[] {
   if (control.pauses.length === 0) return ['nothing'];
   return control.pauses.map((pause) => {
     const keys = setAside.find(({ topic }) => topic === pause.topic)?.keys ?? 0;
-    return `${describePause(pause)}${pause.mode === 'set-aside' ? `; ${counted(keys, 'key')} wait` : ''}`;
+    return `${describePause(pause)}${pause.mode === 'set-aside' ? `; ${counted(keys, 'key waits', 'keys wait')}` : ''}`;
   });
 }
 

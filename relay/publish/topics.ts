@@ -11,6 +11,7 @@ import { allowList } from '../config/topic-patterns.ts';
 import { kafkaError, kafkaErrorType, topicResource } from '../connect/kafka.ts';
 import type { NoTopic, TopicDirectory, TopicInfo } from '../encode/record.ts';
 import { asRelayError, RelayError } from '../errors.ts';
+import { counted } from '../model/counted.ts';
 import { unwritableTopics } from './rights.ts';
 import { checkIdOf } from './transactional-id.ts';
 import { isKnownToAny } from './wire/topic-lookup.ts';
@@ -207,7 +208,7 @@ export class Topics implements TopicDirectory {
     if (isForEvents && this.#createdMs.length >= this.#settings.createPerMinute)
       throw new RelayError(
         'TOPIC_CREATION_PACED',
-        `topic ${topic} is not created yet: the relay created ${this.#createdMs.length} topics in the last minute (topics.createPerMinute)`,
+        `topic ${topic} is not created yet: the relay created ${counted(this.#createdMs.length, 'topic')} in the last minute (topics.createPerMinute)`,
       );
     try {
       const isNew = await this.#admin.createTopics({

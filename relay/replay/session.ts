@@ -18,6 +18,7 @@ import { RelayError } from '../errors.ts';
 import { ControlledGate } from '../ledger/controlled-gate.ts';
 import { noteRefusals, noteReplay, readReplays, type StoredReplay } from '../ledger/replays.ts';
 import { ledgerTables } from '../ledger/tables.ts';
+import { counted } from '../model/counted.ts';
 import type { Obstacle } from '../model/gate.ts';
 import { failpoint } from '../observe/failpoints.ts';
 import { fencePublisher } from '../publish/fence.ts';
@@ -94,7 +95,7 @@ function progressOf(text: string | undefined, { replay, instance }: SessionOptio
   if (isLost)
     throw new RelayError(
       'REPLAY_PROGRESS_LOST',
-      `replay ${replay.id} has published ${replay.published} events, but Kafka shows ${found.published}`,
+      `replay ${replay.id} has published ${counted(replay.published, 'event')}, but Kafka shows ${found.published}`,
     );
   return { ...found, instance };
 }
@@ -154,7 +155,10 @@ async function assertTimed(client: pg.Client, selected: Selected): Promise<void>
   if (selected.facts.order !== 'commit') return;
   const untimed = await countUntimed(client, selected);
   if (untimed > 0)
-    throw new RelayError('REPLAY_CHANGED', `Postgres no longer keeps the commit times of ${untimed} events`);
+    throw new RelayError(
+      'REPLAY_CHANGED',
+      `Postgres no longer keeps the commit times of ${counted(untimed, 'event')}`,
+    );
 }
 
 async function publish(

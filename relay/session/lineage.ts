@@ -6,6 +6,7 @@
  * Pure: no sockets, and tests need none. The verdicts are those of the table under "Lineage" in `docs/`.
  */
 import { type ErrorCode, RelayError } from '../errors.ts';
+import { counted } from '../model/counted.ts';
 import { formatLsn, type Lsn } from '../model/position.ts';
 import { isOfRecovery, type Progress } from '../model/progress.ts';
 
@@ -112,7 +113,7 @@ function withProgress(progress: Progress, database: DatabaseState): Lineage {
     return refused(
       'recovery-unfinished',
       progress,
-      `recover published ${progress.partial.ordinal} events and did not finish; the slot would bring them again`,
+      `recover published ${counted(progress.partial.ordinal, 'event')} and did not finish; the slot would bring them again`,
     );
   if (database.slotConfirmedLsn > progress.endLsn)
     return refused(

@@ -10,6 +10,7 @@ import type { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { storeDecisions } from '../ledger/decisions.ts';
 import type { Session } from '../ledger/session.ts';
+import { counted } from '../model/counted.ts';
 import { advance, type Covered, type Progress } from '../model/progress.ts';
 import type { CommittedBatch } from '../observe/facts.ts';
 import { failpoint } from '../observe/failpoints.ts';
@@ -178,7 +179,7 @@ export class Committer {
     });
     return new RelayError(
       'TRANSACTION_EXPIRED',
-      `Kafka aborted a transaction of ${events} events and ${bytes} bytes that was not over after ${elapsedMs} ms (kafka.transactionTimeoutMs ${transactionTimeoutMs})`,
+      `Kafka aborted a transaction of ${counted(events, 'event')} and ${counted(bytes, 'byte')} that was not over after ${elapsedMs} ms (kafka.transactionTimeoutMs ${transactionTimeoutMs})`,
       { cause: failure, context: { events, bytes, elapsedMs } },
     );
   }

@@ -117,7 +117,7 @@ function eventTopicOf({ partitions, replicationFactor }: Config['topics']): NewT
   return {
     numPartitions: partitions,
     replicationFactor,
-    describe: `${partitions} partitions`,
+    describe: counted(partitions, 'partition'),
     maker: 'the relay creates it when the first event needs it',
   };
 }

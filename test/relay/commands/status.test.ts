@@ -136,6 +136,14 @@ test.each<[string, Partial<StatusFacts>, RegExp]>([
     /^paused +topic orders is set aside by ada .*: upgrade; 2 keys wait$/m,
   ],
   [
+    'set aside, with one key',
+    {
+      control: controlOf([{ topic: 'orders', mode: 'set-aside' }]),
+      setAside: [{ topic: 'orders', keys: 1 }],
+    },
+    /^paused +topic orders is set aside by ada .*: upgrade; 1 key waits$/m,
+  ],
+  [
     'a limit of the settings',
     { limits: { eventsPerSecond: 5, bytesPerSecond: 2_048 } },
     /^rate limit +at most 5 events\/s and 2\.0 KiB\/s, as the settings say$/m,

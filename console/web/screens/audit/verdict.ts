@@ -45,7 +45,7 @@ export function verdictOf({ ok, isCovered, events, matched, findings, unjudged, 
   if (matched === 0)
     return {
       tone: 'warn',
-      text: `Nothing verified: all ${counted(events, 'event')} are from before the relay first started.`,
+      text: `Nothing verified: everything (${counted(events, 'event')}) is from before the relay first started.`,
     };
   const since =
     unjudged.undated.count > 0

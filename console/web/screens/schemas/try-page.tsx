@@ -167,7 +167,8 @@ function Tried({ job }: { job: JobView }) {
       <p>
         <Badge tone={failed === 0 ? 'good' : 'bad'}>{failed === 0 ? 'all pass' : 'some are refused'}</Badge>{' '}
         The relay would publish {count(rows - failed)} of {counted(rows, 'row')} with this schema
-        {failed > 0 && `, and refuse ${count(failed)}`}. {counted(read, 'row')} were read.
+        {failed > 0 && `, and refuse ${count(failed)}`}. {counted(read, 'row')} {read === 1 ? 'was' : 'were'}{' '}
+        read.
       </p>
       {types
         .filter(({ failures }) => failures.length > 0)
