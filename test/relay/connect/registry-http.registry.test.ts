@@ -72,7 +72,7 @@ const subjects = (http: RegistryHttp): Promise<unknown> =>
   http.ask('asking', 'GET', '/subjects').then(
     ({ status }) => status,
     (error: RelayError) => {
-      if (error.context.status === undefined) throw error;
+      if (error.code !== 'REGISTRY_UNAUTHORIZED') throw error;
       return error.context.status;
     },
   );
