@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { createLogger } from '../observe/log.ts';
 import { parseCursor } from '../operations/find-event/cursor.ts';
 import { findEvents, recordsMaxDefault } from '../operations/find-event/find-event.ts';
-import type { FindStep, Wanted } from '../operations/find-event/found.ts';
+import { type FindStep, isNowhere, type Wanted } from '../operations/find-event/found.ts';
 import { collect, timeOrAge, wholeNumber } from './arguments.ts';
 import { type Call, define } from './command.ts';
 import { describeFound } from './describe-found.ts';
@@ -39,8 +39,9 @@ the event does not exist.
 A part that could not be read is named with the reason, and the rest is shown. The exit code is then that of the reason,
 whether or not something was found, so that 1 never stands for what nobody could see.
 
-Exit codes: 0 found · 1 nothing found, and everything was read · 64 invalid arguments or configuration · 69 a server is
-unreachable · 77 access denied · 78 a server is not as the relay needs it, as a database that does not exist
+Exit codes: 0 found · 1 nothing found, and every part was read; or an event that the relay should have published was not found
+in the records that were read · 64 invalid arguments or configuration · 69 a server is unreachable · 77 access denied ·
+78 a server is not as the relay needs it, as a database that does not exist
 
 Examples:
   $ outbox-relay find 6f1c2c4e-7f0e-4f0a-9c53-2a5d1c6f9b10
@@ -106,7 +107,7 @@ async function run({ config, options, args }: Call<FindCommandOptions>) {
     return {
       data: found,
       text: describeFound(found),
-      hasFindings: found.events.length === 0,
+      hasFindings: found.events.length === 0 || found.events.some(isNowhere),
       unread: Object.values(found.missing).flatMap((each) => each?.code ?? []),
     };
   } finally {

@@ -125,10 +125,13 @@ const begin = statement(
       held_back = null, last_error = null, last_error_at = null`,
 );
 
+/** The detail of a missing event that a start has closed. No record of it came. */
+export const closedByStart = 'the audit started again';
+
 const closeFindings = statement(
   'audit.close_findings',
   doing,
-  `update outbox.audit_finding set resolved_at = now(), detail = concat_ws('; ', detail, 'the audit started again')
+  `update outbox.audit_finding set resolved_at = now(), detail = concat_ws('; ', detail, '${closedByStart}')
     where slot = $1 and kind = 'missing' and resolved_at is null`,
 );
 

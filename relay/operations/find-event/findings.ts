@@ -1,4 +1,5 @@
 /** What the standing audit found about events. Reads Postgres only. */
+import { closedByStart } from '../../audit/standing/start.ts';
 import type { Config } from '../../config/config.ts';
 import { assertRowsShown } from '../../connect/postgres/rows-shown.ts';
 import { type Client, query, statement } from '../../connect/postgres/statement.ts';
@@ -15,16 +16,21 @@ export async function findFindings(
 ): Promise<FoundFinding[]> {
   const rows = await query(client, read, [config.slot.name, ids]);
   await assertRowsShown(client, config, ['outbox.audit_finding']);
-  return rows.map(({ foundAt, resolvedAt, ...row }) => ({
-    ...row,
-    foundAt: foundAt.toISOString(),
-    resolvedAt: resolvedAt?.toISOString() ?? null,
-  }));
+  return rows.map(({ foundAt, resolvedAt, detail, ...row }) => {
+    const isByStart = resolvedAt !== null && detail?.endsWith(closedByStart) === true;
+    return {
+      ...row,
+      foundAt: foundAt.toISOString(),
+      resolvedAt: resolvedAt?.toISOString() ?? null,
+      resolvedBy: resolvedAt === null ? null : isByStart ? 'start' : 'record',
+      detail: isByStart ? detail.slice(0, -closedByStart.length).replace(/; $/, '') || null : detail,
+    };
+  });
 }
 
 /** By each kind, as the index has them. */
 const read = statement<
-  Omit<FoundFinding, 'foundAt' | 'resolvedAt'> & { foundAt: Date; resolvedAt: Date | null }
+  Omit<FoundFinding, 'foundAt' | 'resolvedAt' | 'resolvedBy'> & { foundAt: Date; resolvedAt: Date | null }
 >(
   'operations.read_findings_of_events',
   'reading what the audit found',

@@ -111,8 +111,10 @@ export type FoundFinding = {
   readonly id: string;
   readonly kind: 'missing' | 'duplicate' | 'leaked' | 'out_of_order' | 'undecodable';
   readonly foundAt: string;
-  /** When a missing event was found in a topic after all. */
+  /** When a missing event counted as missing no more; null while it does. */
   readonly resolvedAt: string | null;
+  /** Its record came; or the audit started again, which says nothing about the event. */
+  readonly resolvedBy: 'record' | 'start' | null;
   readonly topic: string | null;
   readonly partition: number | null;
   readonly offset: string | null;
@@ -259,6 +261,10 @@ export type FindStep = {
   readonly records?: number;
   readonly recordsMax?: number;
 };
+
+/** The relay should have published it, and no record of a relay was found. */
+export const isNowhere = ({ state, records }: FoundEvent): boolean =>
+  state === 'not-found-in-kafka' && !records.some(({ isOfRelay }) => isOfRelay);
 
 /** Whether all places were read in which an event may be. */
 export const areAllRead = ({ rows, letters, records }: Found['missing']): boolean =>

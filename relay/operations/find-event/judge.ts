@@ -44,7 +44,7 @@ function stateOf(parts: EventParts, removal: FoundRemoval | null, context: Conte
   if (letter !== undefined && isDecided && !isLater(record, letter)) return ofLetter(letter, context);
   if (record !== undefined) return published(record, { ...parts, records: own }, removal, context);
   if (letter?.status === 'released')
-    return notFound(parts, context, `Its parked key was released, so the relay has published it`);
+    return notFound(parts, context, 'Its parked key was released, so the relay should have published it');
   if (parts.rows.length === 0 && letters.length === 0 && own.length === 0) return notOfRelay(context);
   return withoutRecord(parts, context, letter);
 }
@@ -183,7 +183,7 @@ function withoutRecord(parts: EventParts, context: Context, letter: FoundLetter 
     return notFound(
       parts,
       context,
-      `${resubmitted}The progress covers it, so the relay has published it or made it a dead letter`,
+      `${resubmitted}The progress covers it, so the relay should have published it or made it a dead letter`,
     );
   if (!context.isKafkaRead)
     return notFound(parts, context, `${resubmitted}Whether the relay has published it is not known`);

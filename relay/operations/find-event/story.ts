@@ -143,10 +143,16 @@ const findingWords: Readonly<Record<FoundFinding['kind'], string>> = {
   undecodable: 'The audit found its record undecodable',
 };
 
+const resolvedWords: Readonly<Record<NonNullable<FoundFinding['resolvedBy']>, string>> = {
+  record: 'The audit found it in a topic after all',
+  start: 'The audit started again, and forgot that it had found it missing',
+};
+
 function ofFinding({
   kind,
   foundAt,
   resolvedAt,
+  resolvedBy,
   topic,
   partition,
   offset,
@@ -163,7 +169,7 @@ function ofFinding({
   };
   return resolvedAt === null
     ? [found]
-    : [found, { at: resolvedAt, what: 'resolved', text: 'The audit found it in a topic after all' }];
+    : [found, { at: resolvedAt, what: 'resolved', text: resolvedWords[resolvedBy ?? 'record'] }];
 }
 
 /** The first whose progress lies beyond it. Only where the one before is known: it may be much older otherwise. */

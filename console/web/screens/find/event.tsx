@@ -178,14 +178,18 @@ function Content({ row: { contents, payloadBytes }, isMasked }: { row: FoundRow;
   );
 }
 
-const Finding = ({ finding: { kind, foundAt, resolvedAt, detail } }: { finding: FoundFinding }) => (
+const Finding = ({
+  finding: { kind, foundAt, resolvedAt, resolvedBy, detail },
+}: {
+  finding: FoundFinding;
+}) => (
   <dl className="belongings" aria-label="Finding of the audit">
     <dt>Audit</dt>
     <dd>
       {kind.replaceAll('_', ' ')}, found <Time at={foundAt} />
       {resolvedAt !== null && (
         <>
-          {'; over since '}
+          {resolvedBy === 'start' ? '; the audit started again and forgot it ' : '; over since '}
           <Time at={resolvedAt} />
         </>
       )}

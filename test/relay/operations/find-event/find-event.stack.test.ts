@@ -495,4 +495,40 @@ describe('find without a relay', { timeout: 60_000 }, () => {
       commit`);
     expect(await one(id!)).toMatchObject({ state: 'published', records: [{ id }] });
   });
+
+  it('does not call a lost event published, nor found because the audit started again', async () => {
+    world = await World.create(1);
+    await using own = world;
+    await own.startRelay().streaming();
+    await own.read(await own.write([{ key: 'k', seq: 1 }]));
+    // What is written into a partition while it is detached is not in the publication.
+    const day = new Date().toISOString().slice(0, 10).replaceAll('-', '');
+    const { rows } = await own.pool.query<{ bounds: string }>(
+      'select pg_get_expr(relpartbound, oid) as bounds from pg_class where oid = $1::regclass',
+      [`outbox.event_${day}`],
+    );
+    const id = '5f0c1a52-0d4f-4c6e-9f59-6f0a0b6c1d2e';
+    await own.pool.query(`begin;
+      alter table outbox.event detach partition outbox.event_${day};
+      insert into outbox.event_${day} (id, aggregatetype, aggregateid, type, payload)
+        select '${id}', aggregatetype, aggregateid, type, payload from outbox.event_${day} limit 1;
+      alter table outbox.event attach partition outbox.event_${day} ${rows[0]!.bounds};
+      commit`);
+    expect(await own.command('audit', '--once')).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining(id),
+    });
+    await expect.poll(async () => (await one(id)).rows[0]!.progress, { timeout: 50_000 }).toBe('covered');
+    const lost = await own.command('find', id);
+    expect(lost).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('the relay should have published it or made it a dead letter'),
+    });
+    expect(lost.stdout).toContain('The audit found it missing');
+    await own.command('audit', '--once', '--start', 'first', '--reason', 'a test');
+    const again = await own.command('find', id);
+    expect(again.code).toBe(1);
+    expect(again.stdout).toContain('The audit started again, and forgot that it had found it missing');
+    expect(again.stdout).not.toContain('after all');
+  });
 });

@@ -193,6 +193,7 @@ test('the story has what the audit found, when it was over, and the replays with
     kind: 'missing' as const,
     foundAt: '2026-01-01T00:01:00.000Z',
     resolvedAt: '2026-01-01T00:02:00.000Z',
+    resolvedBy: 'record' as const,
     topic: 't',
     partition: 3,
     offset: null,
@@ -220,6 +221,28 @@ test('the story has what the audit found, when it was over, and the replays with
       text: 'Replay r1 may have published it again to copy, by its range, started by anna: billing lost its state',
     },
   ]);
+});
+
+test('an audit that started again is no proof of a record', () => {
+  const finding = {
+    id: 'a',
+    kind: 'missing' as const,
+    foundAt: '2026-01-01T00:01:00.000Z',
+    resolvedAt: '2026-01-01T00:02:00.000Z',
+    resolvedBy: 'start' as const,
+    topic: 't',
+    partition: null,
+    offset: null,
+    position: null,
+    detail: null,
+  };
+  const { story, text } = judge({ rows: [{ ...row, progress: 'covered' }] }, {}, { findings: [finding] });
+  expect(story.at(-1)).toEqual({
+    at: finding.resolvedAt,
+    what: 'resolved',
+    text: 'The audit started again, and forgot that it had found it missing',
+  });
+  expect(text).toMatch(/^The progress covers it, so the relay should have published it/);
 });
 
 test('a record of another producer is named as such, and is no sign that the relay published the event', () => {
