@@ -36,6 +36,7 @@ function prepare(): void {
     if (name === String(process.pid) || !isAlive(Number(name)))
       rmSync(join(copies, name), { recursive: true, force: true });
   for (const part of [
+    'bin',
     'console',
     'relay',
     'stack',
