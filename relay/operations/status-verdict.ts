@@ -65,7 +65,7 @@ function verdictOf(facts: StatusFacts, words: LastWords | null): Said {
         ? {
             name: 'never-started',
             text: `Not streaming: no relay has started on slot ${facts.slotName} yet.`,
-            advice: `${meantSlot(facts)}Run \`outbox-relay check\`, then \`outbox-relay run\`: the first start creates the slot.`,
+            advice: `${meantSlot(facts)} \`outbox-relay check\`, then \`outbox-relay run\`: the first start creates the slot.`,
           }
         : withoutSlot(facts, live, words);
     case 'unusable':
@@ -78,10 +78,10 @@ function verdictOf(facts: StatusFacts, words: LastWords | null): Said {
 }
 
 /** A command without the file of the relay looks at the default slot, and there is nothing. */
-function meantSlot({ otherSlots }: StatusFacts): string {
-  if (otherSlots.length === 0) return '';
+function meantSlot({ slotName, otherSlots }: StatusFacts): string {
+  if (otherSlots.length === 0) return 'Run';
   const which = otherSlots.length === 1 ? 'slot' : 'slots';
-  return `Relays of this database have started on ${which} ${otherSlots.join(', ')}: if you mean that one, name the file of its settings with --config, or set OUTBOX_RELAY_SLOT. Otherwise: `;
+  return `Relays of this database have started on ${which} ${otherSlots.join(', ')}: if you mean ${otherSlots.length === 1 ? 'that one' : 'one of these'}, name the file of its settings with --config, or set OUTBOX_RELAY_SLOT. If you mean slot ${slotName}, run`;
 }
 
 /** Who set it and why, so that nobody has to look for it; empty where the settings set it. */

@@ -30,7 +30,7 @@ The relay purges on its own if deadLetters.keepClosed or deadLetters.keepClosedD
 Purge only what has no row in the outbox table any more. Without its dead letter, a discarded event whose row is left looks
 as if it was never published: verify lists it as missing, recover asks about it, and replay publishes it.
 
-Exit codes: 0 done (with --dry-run: shown) · 1 shown but not done · 64 invalid arguments or configuration · 69 Postgres is
+Exit codes: 0 done, or nothing to delete (with --dry-run: shown) · 1 shown but not done · 64 invalid arguments or configuration · 69 Postgres is
 unreachable · 77 access denied: grant outbox_operator
 
 Examples:
@@ -70,8 +70,10 @@ async function run({ config, options }: Call<PurgeOptions>) {
   const chosen = { config, olderThanSeconds: olderThan, keep, statuses: status };
   if (dryRun === true || yes !== true) {
     const preview = await previewPurge(chosen);
-    const text = `would delete ${counted(preview.wouldPurge, 'dead letter')}; nothing was changed: run again with --yes to do it, which cannot be undone`;
-    return { data: preview, text, hasFindings: dryRun !== true };
+    const isNone = preview.wouldPurge === 0;
+    const next = isNone ? '' : ': run again with --yes to do it, which cannot be undone';
+    const text = `would delete ${counted(preview.wouldPurge, 'dead letter')}; nothing was changed${next}`;
+    return { data: preview, text, hasFindings: !isNone && dryRun !== true };
   }
   const line = new ProgressLine<number>((purged) => `${count(purged)} deleted so far`);
   const { purged } = await purgeDeadLetters({

@@ -238,6 +238,10 @@ test('a discarded event is closed, never published, and no finding of verify; pu
     [id],
   );
   expect((await run('discard', '--help')).stdout).not.toContain('78');
+  expect(await run('purge', '--older-than', '90d')).toMatchObject({
+    code: 0,
+    stdout: 'would delete 0 dead letters; nothing was changed\n',
+  });
   const old = ['purge', '--older-than', '1d', '--status', 'discarded'];
   expect(await run(...old)).toMatchObject({
     code: 1,

@@ -60,7 +60,9 @@ test('where no relay ever started on the slot, the others of the database are na
   const { otherSlots, verdict } = await readStatus(config);
   expect(otherSlots).toContain(other);
   expect(verdict.text).toBe(`Not streaming: no relay has started on slot ${own} yet.`);
-  expect(verdict.advice).toMatch(RegExp(`have started on slots? .*${other}.*: if you mean that one`));
+  expect(verdict.advice).toMatch(
+    RegExp(`have started on slots? .*${other}.*: if you mean .* If you mean slot ${own}, run`),
+  );
   await relay.pool.query(progress, [own]);
   expect((await readStatus(config)).otherSlots).toEqual([]);
 });
