@@ -2839,6 +2839,16 @@ export const mutants: readonly Mutant[] = [
     only: 'an old record that a replay',
   },
   {
+    name: 'a pause of a topic that nobody could ask Kafka for passes for one of a topic that is there',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/operations/control.ts',
+    find: 'topic !== undefined && answer === null',
+    replace: 'topic !== undefined && answer === undefined',
+    tests: ['test/relay/operations/control.pg.test.ts'],
+    only: 'loses its end',
+  },
+  {
     name: 'a fix of many stores a payload that would be refused again',
     promise: 'no leak',
     invariants: ['I9'],
