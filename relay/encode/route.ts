@@ -16,11 +16,17 @@ export function isPossibleSubject(subject: string): boolean {
   return possibleSubject.test(subject);
 }
 
-/** None at all, too. */
-const onlyDots = /^\.*$/;
+/** A name between dots, or an end, that is empty. */
+const emptyName = /^$|^\.|\.\.|\.$/;
 
 /** More than is shown of a name that cannot be one. */
 const shownMost = 100;
+
+function fill(template: string, aggregatetype: string, type: string | null): string {
+  return template.replace(/\{(aggregatetype|type)\}/g, (_, name: string) =>
+    name === 'type' ? (type ?? '') : aggregatetype,
+  );
+}
 
 /** Routes events by template, and only to topics on the allow-list. */
 export class Router {
@@ -54,18 +60,22 @@ export class Router {
   }
 
   /**
-   * The column that would leave its part of the name empty, as in `outbox.event.`: Kafka takes such a name, and nobody meant
-   * it. So is a part of dots alone, which are what separates the parts.
+   * The column that leaves a part of the name between dots empty, as in `outbox.event.` and `outbox.event.a..b`: Kafka takes
+   * such a name, and nobody meant it. What the template itself says counts: `ev{aggregatetype}` is whole without a value.
    */
   emptyPart(aggregatetype: string, type: string | null): 'aggregatetype' | 'type' | undefined {
-    const { template } = this.#settings.topics;
-    if (template.includes('{aggregatetype}') && onlyDots.test(aggregatetype)) return 'aggregatetype';
-    return template.includes('{type}') && onlyDots.test(type ?? '') ? 'type' : undefined;
+    for (const part of this.#settings.topics.template.split('.')) {
+      const columns = (['aggregatetype', 'type'] as const).filter((name) => part.includes(`{${name}}`));
+      if (columns.length === 0 || !emptyName.test(fill(part, aggregatetype, type))) continue;
+      const values = { aggregatetype, type: type ?? '' };
+      return columns.find((name) => emptyName.test(values[name])) ?? columns[0];
+    }
+    return undefined;
   }
 
   /** Why such an event has no topic. */
   whyEmpty(column: 'aggregatetype' | 'type'): string {
-    return `${column}: must be more than dots and not be empty: it is a part of the name of the topic (topics.template ${this.#settings.topics.template})`;
+    return `${column}: must not leave a part between the dots of the topic's name empty (topics.template ${this.#settings.topics.template})`;
   }
 
   /** Why an event has no topic: the name that it leads to, and what refuses that. Of any length, and safe to show. */
@@ -84,9 +94,7 @@ export class Router {
   }
 
   #fill(aggregatetype: string, type: string | null): string {
-    return this.#settings.topics.template.replace(/\{(aggregatetype|type)\}/g, (_, name: string) =>
-      name === 'type' ? (type ?? '') : aggregatetype,
-    );
+    return fill(this.#settings.topics.template, aggregatetype, type);
   }
 
   subject(topic: string, type: string): string {

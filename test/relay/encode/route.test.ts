@@ -71,9 +71,24 @@ describe('why there is no topic', () => {
   test('names the column that leaves its part empty', () => {
     const both = router({ TOPICS_TEMPLATE: '{aggregatetype}.{type}', TOPICS_ALLOW: '*' });
     expect(both.whyNone('a', '..')).toBe(
-      'type: must be more than dots and not be empty: it is a part of the name of the topic (topics.template {aggregatetype}.{type})',
+      "type: must not leave a part between the dots of the topic's name empty (topics.template {aggregatetype}.{type})",
     );
-    expect(router().whyNone('', 'x')).toMatch(/^aggregatetype: must be more than dots and not be empty/);
+    expect(both.whyNone('a.', 'x')).toMatch(/^aggregatetype: must not leave/);
+    expect(router().whyNone('', 'x')).toMatch(/^aggregatetype: must not leave/);
+  });
+
+  test('has no part between dots that a column leaves empty', () => {
+    for (const value of ['', '.', '..', '.a', 'a.', 'a..b']) {
+      expect(router().topic(value, 'x')).toBeUndefined();
+      expect(router().emptyPart(value, 'x')).toBe('aggregatetype');
+    }
+    expect(router().topic('a.b', 'x')).toBe('outbox.event.a.b');
+    const within = router({ TOPICS_TEMPLATE: 'ev{aggregatetype}', TOPICS_ALLOW: 'ev*' });
+    expect(within.topic('', 'x')).toBe('ev');
+    expect(within.topic('.a', 'x')).toBe('ev.a');
+    for (const value of ['.', 'a.', '..a']) expect(within.topic(value, 'x')).toBeUndefined();
+    const pair = router({ TOPICS_TEMPLATE: '{aggregatetype}{type}', TOPICS_ALLOW: '*' });
+    expect([pair.topic('', 'x'), pair.topic('a', '')]).toEqual(['x', 'a']);
   });
 
   test('shows a name of any length and content, and stays short and harmless', () => {
