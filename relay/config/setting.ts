@@ -86,8 +86,11 @@ export const address = (protocol: RegExp, message: string, example: string) =>
 /** Several of them, separated by commas: each is checked. */
 export const addresses = (protocol: RegExp, message: string, example: string) =>
   z.string({ error: `is required, for example ${example}` }).superRefine((text, context) => {
-    for (const each of text.split(',')) {
+    const several = text.split(',');
+    // Between two addresses, or in a password, which it must not be.
+    const hint = several.length > 1 && text.includes('@') ? '; a comma in user or password is %2C' : '';
+    for (const each of several) {
       const fault = protocol.test(each) ? urlFault(each) : message;
-      if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
+      if (fault !== undefined) context.addIssue({ code: 'custom', message: `${fault}${hint}` });
     }
   });

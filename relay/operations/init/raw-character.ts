@@ -3,6 +3,7 @@
  * other programs to which people give the same address end the password there, and look for a host of that name.
  */
 import { isSecretKey } from '../../config/secret-keys.ts';
+import { endsInPath } from '../../config/url.ts';
 
 /** Of user and password. The last ones end a word of a shell, or a reference in the file of the settings. */
 const mustBeEncoded = /@|[\s"'\\{}]|%(?![\da-f]{2})/i;
@@ -13,7 +14,7 @@ export function rawCharacterFault(address: string): string | undefined {
   if (parts === null) return undefined;
   const [, authority = '', rest = ''] = parts;
   const character =
-    authority.includes('@') || !endsEarly(rest)
+    authority.includes('@') || !endsEarly(authority, rest)
       ? mustBeEncoded.exec(authority.slice(0, Math.max(0, authority.lastIndexOf('@'))))?.[0]
       : rest[0];
   if (character !== undefined) return sentence(character, 'in its user or password');
@@ -21,8 +22,9 @@ export function rawCharacterFault(address: string): string | undefined {
 }
 
 /** Whether what follows the host so far is part of a password that has a character which ends it. */
-function endsEarly(rest: string): boolean {
-  return rest.startsWith('?') ? /^[^=&]*@/.test(rest) : /^(?:\/[^?]*|#.*)@/.test(rest);
+function endsEarly(authority: string, rest: string): boolean {
+  if (rest.startsWith('/')) return endsInPath(authority, rest.replace(/\?.*/s, ''));
+  return rest.startsWith('?') ? /^[^=&]*@/.test(rest) : /^#.*@/.test(rest);
 }
 
 function hasPlus(rest: string): boolean {

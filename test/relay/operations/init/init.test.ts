@@ -13,7 +13,7 @@ import {
   localAddresses,
 } from '../../../../relay/operations/init/files.ts';
 import { assertFree, init } from '../../../../relay/operations/init/init.ts';
-import { eventOf, type Project } from '../../../../relay/operations/init/project.ts';
+import { eventOf, faultOf, type Project } from '../../../../relay/operations/init/project.ts';
 
 const project: Project = {
   ...localAddresses,
@@ -179,6 +179,21 @@ describe('nothing is written', () => {
     expect(ofRegistry).toContain('registryUrl has ');
     for (const said of [ofDatabase, ofRegistry]) expect(said).not.toMatch(/ses|@same|ada|12|34|db-/);
     expect(await present()).toEqual([]);
+  });
+
+  test('for no @ of a database, a path or a socket, and for a comma with its code', async () => {
+    for (const databaseUrl of [
+      'postgres://h/db@x',
+      'postgres://h:5432/db@x',
+      'postgres://u:p@h:5432/db@x',
+      'postgres:///db?host=/run/a@b',
+    ])
+      expect(faultOf('databaseUrl', databaseUrl), databaseUrl).toBeUndefined();
+    for (const registryUrl of ['http://reg/a@b', 'http://reg:8081/a@b'])
+      expect(faultOf('registryUrl', registryUrl), registryUrl).toBeUndefined();
+    for (const broken of ['postgres://u:1/x@h/d', 'postgres://u:x/x@h', 'postgres://u:p@ss/word@h:5432'])
+      expect(faultOf('databaseUrl', broken), broken).toMatch(/write %2F|as %2F/);
+    expect(faultOf('registryUrl', 'http://u:a,b@reg')).toContain('a comma in user or password is %2C');
   });
 
   test('for no character that is percent-encoded, or means nothing where it is', async () => {
