@@ -243,7 +243,7 @@ describe('what makes no sense', () => {
     ['/control/pause', { topic: 'not.ours', mode: 'hold', forSeconds: null, reason }],
     ['/control/pause', { topic: null, mode: 'stop', forSeconds: null, reason }],
     ['/control/pause', { topic: null, mode: 'hold', forSeconds: null, reason: '' }],
-    ['/control/resume', { topic: null, reason }],
+    ['/control/resume', { topic: 'outbox.event.not-paused', reason }],
     ['/control/pause', { topic: null, mode: 'hold', forSeconds: null, reason: 'a\0b' }],
     ['/control/pause', { topic: null, mode: 'hold', forSeconds: null, reason: 'a\ud800b' }],
     ['/control/resume', { topic: 'a\0', reason }],
