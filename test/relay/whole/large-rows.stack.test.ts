@@ -172,7 +172,7 @@ describe('people', () => {
       stdout: expect.stringContaining('their payload was left out'),
     });
     const patch = await run('fix', id, '--patch', '[]');
-    expect(patch).toMatchObject({ code: 64, stderr: expect.stringContaining('left out (9000029 bytes)') });
+    expect(patch).toMatchObject({ code: 64, stderr: expect.stringContaining('left out (9,000,029 bytes)') });
 
     // Its key is parked. Released, it is refused again: what was left out is no tombstone.
     const released = await run('release', '--key', key, '--wait', '30', '--yes');
