@@ -3,7 +3,7 @@
  * of its key follows, and a tombstone some time after it was written. Everything younger must be there.
  */
 import type { Admin } from 'kafkajs';
-import { kafkaError, topicResource } from '../connect/kafka.ts';
+import { readTopicSettings } from './topic-settings.ts';
 
 /** By compacted topic: the shortest time that a tombstone stays, ms. */
 export type Compacted = ReadonlyMap<string, number>;
@@ -11,27 +11,13 @@ export type Compacted = ReadonlyMap<string, number>;
 /** undefined without the right to read the settings. @throws RelayError KAFKA_* */
 export async function findCompacted(admin: Admin, topics: readonly string[]): Promise<Compacted | undefined> {
   if (topics.length === 0) return new Map();
-  try {
-    const { resources } = await admin.describeConfigs({
-      includeSynonyms: false,
-      resources: topics.map((name) => ({
-        type: topicResource,
-        name,
-        configNames: ['cleanup.policy', 'delete.retention.ms'],
-      })),
-    });
-    const compacted = new Map<string, number>();
-    for (const { resourceName, configEntries } of resources) {
-      const settings = new Map(configEntries.map(({ configName, configValue }) => [configName, configValue]));
-      if (settings.get('cleanup.policy')?.includes('compact'))
-        compacted.set(resourceName, Number(settings.get('delete.retention.ms') ?? 0));
-    }
-    return compacted;
-  } catch (error) {
-    const failure = kafkaError(error, 'reading the settings of topics');
-    if (failure.code === 'KAFKA_UNAUTHORIZED') return undefined;
-    throw failure;
-  }
+  const settings = await readTopicSettings(admin, topics, ['cleanup.policy', 'delete.retention.ms']);
+  if (settings === undefined) return undefined;
+  const compacted = new Map<string, number>();
+  for (const [topic, each] of settings)
+    if (each.get('cleanup.policy')?.includes('compact'))
+      compacted.set(topic, Number(each.get('delete.retention.ms') ?? 0));
+  return compacted;
 }
 
 /** Of the key of an absent event, in a compacted topic. */

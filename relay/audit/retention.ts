@@ -4,8 +4,8 @@
  * the topic is limited in bytes or compacted too.
  */
 import type { Admin } from 'kafkajs';
-import { kafkaError, topicResource } from '../connect/kafka.ts';
 import { commitToleranceMs } from './commit-tolerance.ts';
+import { readTopicSettings, type TopicSettings } from './topic-settings.ts';
 
 export type Retention = {
   /** Up to when records may have been removed because of their age, ms since 1970. */
@@ -27,7 +27,7 @@ export async function findRetention(admin: Admin, topics: readonly string[]): Pr
   const nowMs = Date.now();
   const found = new Map<string, Retention>();
   const add = async (names: readonly string[]): Promise<boolean> => {
-    const settings = await describe(admin, names);
+    const settings = await readTopicSettings(admin, names, settingNames);
     for (const [topic, each] of settings ?? []) {
       const retention = retentionOf(each, nowMs);
       if (retention !== undefined) found.set(topic, retention);
@@ -40,33 +40,11 @@ export async function findRetention(admin: Admin, topics: readonly string[]): Pr
   return (topic) => found.get(topic);
 }
 
-type Settings = ReadonlyMap<string, string | null>;
-
-/** undefined without the right to read the settings of each. */
-async function describe(admin: Admin, topics: readonly string[]): Promise<Map<string, Settings> | undefined> {
-  try {
-    const { resources } = await admin.describeConfigs({
-      includeSynonyms: false,
-      resources: topics.map((name) => ({ type: topicResource, name, configNames: settingNames })),
-    });
-    return new Map(
-      resources.map(({ resourceName, configEntries }) => [
-        resourceName,
-        new Map(configEntries.map(({ configName, configValue }) => [configName, configValue])),
-      ]),
-    );
-  } catch (error) {
-    const failure = kafkaError(error, 'reading the settings of topics');
-    if (failure.code !== 'KAFKA_UNAUTHORIZED') throw failure;
-    return undefined;
-  }
-}
-
 /**
  * Exported for its test. The clocks of Kafka, of the database and of the application differ a little.
  * @returns undefined where a broker does not tell all of it
  */
-export function retentionOf(settings: Settings, nowMs: number): Retention | undefined {
+export function retentionOf(settings: TopicSettings, nowMs: number): Retention | undefined {
   const policy = settings.get('cleanup.policy');
   const bytes = settings.get('retention.bytes');
   const keptMs = Number(settings.get('retention.ms') ?? Number.NaN);
