@@ -143,8 +143,8 @@ export class RegistryHttp {
 }
 
 /**
- * The same answer, if it is one of a registry. Whoever asks is told in the same way that something else stands there, with
- * its address: what it says about a schema counts as no answer.
+ * Returns the answer if a registry gave it. Anything else, such as a proxy, says nothing about a schema: then the question
+ * fails, in the same way for everyone who asks, and the error names the address.
  * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED
  */
 function ofRegistry(answer: Answer, doing: string): Answer {
