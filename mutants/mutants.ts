@@ -1336,8 +1336,8 @@ export const mutants: readonly Mutant[] = [
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/audit/judge-event.ts',
-    find: "  if (timeMs <= explainedMs) return 'expired';",
-    replace: "  if (timeMs <= goneMs) return 'expired';",
+    find: "  if (timeMs <= lost.explainedMs) return 'expired';",
+    replace: "  if (timeMs <= lost.goneMs) return 'expired';",
     tests: ['test/relay/audit/compare.test.ts'],
   },
   {

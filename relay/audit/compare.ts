@@ -394,8 +394,7 @@ export class Comparer {
       origin: originOf(this.#index, slot),
       isSuperseded: this.#index.has(slot, flag.superseded),
       isCovered,
-      explainedMs: this.#kept.explainedMs(topic),
-      goneMs: this.#kept.goneMs(topic),
+      lost: this.#kept.lost(topic),
       expectAll: this.#options.expectAll,
     });
   }

@@ -272,8 +272,7 @@ class DebeziumAudit {
       origin: 'streamed',
       isSuperseded: false,
       isCovered,
-      explainedMs: this.#kept.explainedMs(topic),
-      goneMs: this.#kept.goneMs(topic),
+      lost: this.#kept.lost(topic),
       expectAll: false,
     });
     if (absence === 'missing') this.#found.add({ kind: 'missing', id, topic });

@@ -1,5 +1,6 @@
 /** Pure decisions about one event, from the facts that the index has of it. `compare.ts` states the rules. */
 import { type EventIndex, flag } from './event-index.ts';
+import type { Lost } from './kept-from.ts';
 import { refusedOf } from './letter-meaning.ts';
 import type { Origin } from './origin.ts';
 
@@ -65,22 +66,22 @@ export type AbsenceFacts = {
   readonly isSuperseded: boolean;
   /** Whether the progress was at the snapshot before the ends of the topics were taken. */
   readonly isCovered: boolean;
-  /** Kafka may have removed what is older from its topic by itself; undefined where nothing was removed. */
-  readonly explainedMs: number | undefined;
-  /** What is older may be gone from its topic; undefined where nothing was removed. */
-  readonly goneMs: number | undefined;
+  /** What its topic has lost; undefined where nothing was removed. */
+  readonly lost: Lost | undefined;
   readonly expectAll: boolean;
 };
 
 export function absenceOf(facts: AbsenceFacts): Absence {
-  const { timeMs, explainedMs, goneMs, origin, expectAll } = facts;
+  const { timeMs, lost, origin, expectAll } = facts;
   if (!expectAll && origin === 'before') return 'before';
   if (!expectAll && facts.isSuperseded) return 'superseded';
   if (!facts.isCovered) return 'notYetPublished';
   if (!expectAll && origin === 'undated') return 'undated';
   if (expectAll) return 'missing';
-  if (explainedMs === undefined || goneMs === undefined || timeMs > goneMs) return 'missing';
+  if (lost === undefined || timeMs > lost.goneMs) return 'missing';
   // A time that is not known is as old as it may be.
-  if (timeMs <= explainedMs) return 'expired';
-  return Number.isNaN(timeMs) && explainedMs !== Number.NEGATIVE_INFINITY ? 'expired' : 'missingOrRemoved';
+  if (timeMs <= lost.explainedMs) return 'expired';
+  return Number.isNaN(timeMs) && lost.explainedMs !== Number.NEGATIVE_INFINITY
+    ? 'expired'
+    : 'missingOrRemoved';
 }

@@ -7,12 +7,19 @@
  */
 import type { Retention, RetentionOf } from './retention.ts';
 
+/** Of a topic that has lost the beginning of a partition. */
+export type Lost = {
+  /** Kafka's own removal explains that an older event is absent. */
+  readonly explainedMs: number;
+  /** Nothing tells whether an event that is older, and not explained, was in the topic. */
+  readonly goneMs: number;
+};
+
 export class KeptFrom {
   /** Partitions without their beginning, with their topic and the time of the first record of the outbox in them. */
   readonly #trimmed = new Map<string, { readonly topic: string; firstMs?: number }>();
   /** By topic, the latest among its trimmed partitions: which of them had a record is not known of an absent event. */
-  readonly #explainedMs = new Map<string, number>();
-  readonly #goneMs = new Map<string, number>();
+  readonly #lost = new Map<string, Lost>();
 
   addTrimmed(topic: string, partition: number): void {
     this.#trimmed.set(`${topic}/${partition}`, { topic });
@@ -27,29 +34,26 @@ export class KeptFrom {
   /** Called when everything is read. */
   explain(retentionOf: RetentionOf): void {
     for (const { topic, firstMs } of this.#trimmed.values()) {
-      raise(this.#goneMs, topic, firstMs ?? Number.POSITIVE_INFINITY);
-      raise(this.#explainedMs, topic, explainedUntilMs(firstMs, retentionOf(topic)));
+      const before = this.#lost.get(topic) ?? nothing;
+      const explainedMs = explainedUntilMs(firstMs, retentionOf(topic));
+      this.#lost.set(topic, {
+        explainedMs: Math.max(before.explainedMs, explainedMs),
+        goneMs: Math.max(before.goneMs, firstMs ?? Number.POSITIVE_INFINITY),
+      });
     }
   }
 
-  /** Kafka's own removal explains that an older event is absent; undefined if nothing was removed. */
-  explainedMs(topic: string | undefined): number | undefined {
-    return topic === undefined ? undefined : this.#explainedMs.get(topic);
-  }
-
-  /** Nothing tells whether an event that is older, and not explained, was in the topic; undefined if nothing was removed. */
-  goneMs(topic: string | undefined): number | undefined {
-    return topic === undefined ? undefined : this.#goneMs.get(topic);
+  /** undefined if nothing was removed. */
+  lost(topic: string | undefined): Lost | undefined {
+    return topic === undefined ? undefined : this.#lost.get(topic);
   }
 }
+
+const nothing: Lost = { explainedMs: Number.NEGATIVE_INFINITY, goneMs: Number.NEGATIVE_INFINITY };
 
 function explainedUntilMs(firstMs: number | undefined, retention: Retention | undefined): number {
   if (retention === undefined) return Number.NEGATIVE_INFINITY;
   // Size never removes the segment that is written to. So what is left without a record has lost the last one by its age.
   if (firstMs === undefined) return retention.expiredMs;
   return retention.isAlsoBySize ? firstMs : Math.min(firstMs, retention.expiredMs);
-}
-
-function raise(times: Map<string, number>, topic: string, ms: number): void {
-  times.set(topic, Math.max(ms, times.get(topic) ?? Number.NEGATIVE_INFINITY));
 }

@@ -128,8 +128,7 @@ export class RowJudge {
       origin,
       isSuperseded: false,
       isCovered: true,
-      explainedMs: kept.explainedMs(topic),
-      goneMs: kept.goneMs(topic),
+      lost: kept.lost(topic),
       expectAll: false,
     });
     if (absence === 'missing') found.add({ kind: 'missing', id, topic });
