@@ -1,5 +1,7 @@
 /** The two sides of a script: a broker of our own, whose messages to itself can be held, and the model in virtual time. */
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { promisify } from 'node:util';
 import { Kafka as KafkaClient, logLevel, Partitioners } from 'kafkajs';
 import { Random } from '../../../harness/random.ts';
 import { TcpProxy } from '../../../harness/tcp-proxy.ts';
@@ -15,19 +17,17 @@ import { frame, type Side } from './script.ts';
 const interBroker = { marker: 'WriteTxnMarkers', verification: 'AddPartitionsToTxn' } as const;
 
 const patienceMs = 20_000;
-/** A marker that is on its way takes some ms. */
-const markersMs = 3_000;
+/** As stack/kafka.ts waits for a broker. */
+const startMs = 90_000;
 
 export type RealSide = Side &
   AsyncDisposable & {
     readonly kafka: Kafka;
-    /** Whether, within some seconds, no record of the topic belongs to a transaction without a marker. */
-    marked(topic: string): Promise<boolean>;
     /** Writes into the transaction log that the id has an epoch; it counts after `reload`. */
     useUpEpochs(transactionalId: string, epoch: number): Promise<void>;
   };
 
-/** @param ids transactional ids that the scripts use */
+/** @param ids transactional ids that the scripts use; their topics have the same names */
 export async function realSide(ids: readonly string[]): Promise<RealSide> {
   // The broker reaches itself through the proxy, the scripts do not.
   const proxy = await TcpProxy.open(0, true);
@@ -50,23 +50,29 @@ export async function realSide(ids: readonly string[]): Promise<RealSide> {
         'the markers',
         patienceMs,
       ),
-    marked(topic) {
-      const isMarked = async () =>
-        (await endsOf(send, topic, 0)).join() === (await endsOf(send, topic, 1)).join();
-      return waitFor(isMarked, 'the markers in the partitions', markersMs).then(
-        () => true,
-        () => false,
-      );
-    },
     hold(what) {
       const held = proxy.hold(interBroker[what]);
       return { met: () => held.met, release: async () => held.release() };
     },
     finalize: (level) => finalize(send, level),
     async reload() {
+      // Kafka 4.3 leaves out the markers of a broker that fails to reach itself before the controller has taken it back
+      // (KAFKA-20734). Until then, its connections are accepted and not answered.
+      await using mute = await muteServer();
+      proxy.targetPort = mute.port;
       // A clean stop would wait for what is held.
       kafka.nodes[0]!.kill('SIGKILL');
-      await kafka.nodes[0]!.restart();
+      const isReady = kafka.nodes[0]!.restart();
+      const areLed = () => Promise.all(ids.map((id) => isLed(send, id)));
+      const isBack = () =>
+        areLed().then(
+          (led) => !led.includes(false),
+          () => false,
+        );
+      await Promise.race([isReady, waitFor(isBack, 'the leaders', startMs)]);
+      proxy.targetPort = port;
+      proxy.reset();
+      await isReady;
       await isLoaded();
     },
     useUpEpochs: (transactionalId, epoch) => writeEpoch(kafka, transactionalId, epoch),
@@ -77,10 +83,19 @@ export async function realSide(ids: readonly string[]): Promise<RealSide> {
   };
 }
 
-/** ListOffsets: the ends of the two partitions. @param isolation 1: up to the first open transaction */
-async function endsOf(send: Side['send'], topic: string, isolation: 0 | 1): Promise<string[]> {
+/** Accepts whoever connects, and says nothing. */
+async function muteServer(): Promise<AsyncDisposable & { readonly port: number }> {
+  const server = createServer((socket) => socket.on('error', () => {}).resume());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return { port, [Symbol.asyncDispose]: () => promisify(server.close.bind(server))() };
+}
+
+/** Whether ListOffsets of both partitions succeeds. */
+async function isLed(send: Side['send'], topic: string): Promise<boolean> {
   const latest = -1;
-  const writer = new Writer().int32(-1).byte(isolation);
+  const writer = new Writer().int32(-1).byte(0);
   writer.list([topic], (name) =>
     writer.string(name).list([0, 1], (partition) => writer.int32(partition).int64(latest)),
   );
@@ -89,12 +104,13 @@ async function endsOf(send: Side['send'], topic: string, isolation: 0 | 1): Prom
   const topics = reader.list(() => {
     reader.string();
     return reader.list(() => {
-      const [partition, error] = [reader.int32(), reader.int16()];
-      reader.int64();
-      return `${partition}: ${error === 0 ? reader.int64() : `error ${error} ${reader.int64()}`}`;
+      reader.int32();
+      const error = reader.int16();
+      reader.take(16);
+      return error;
     });
   });
-  return topics.flat();
+  return topics.flat().every((error) => error === 0);
 }
 
 /** One request on a connection of its own. */
