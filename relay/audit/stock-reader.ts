@@ -14,7 +14,6 @@
  *   to the first reader.
  */
 
-import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { SchemaRegistry } from '@kafkajs/confluent-schema-registry';
 import avsc from 'avsc';
@@ -22,6 +21,7 @@ import type { Config } from '../config/config.ts';
 import { registryAccess } from '../connect/registry-http.ts';
 import { RelayError } from '../errors.ts';
 import { withResolvers } from '../model/builtins.ts';
+import { HttpAgent } from '../model/node-http.ts';
 
 type StockSchema = Awaited<ReturnType<SchemaRegistry['getSchema']>>;
 

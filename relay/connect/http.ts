@@ -3,10 +3,11 @@
  * answer means, the caller decides.
  */
 import { once } from 'node:events';
-import { type Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import type { Agent, IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { urlToHttpOptions } from 'node:url';
 import { messageOf } from '../errors.ts';
+import { request as httpRequest } from '../model/node-http.ts';
 import { plainMessage, type TlsOptions } from './tls.ts';
 
 export type HttpRequest = {

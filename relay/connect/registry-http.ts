@@ -3,11 +3,11 @@
  * the first of its URLs that answers. A missing answer is an error here, and so is one that no registry gives. What a registry
  * means, the caller decides.
  */
-import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Config } from '../config/config.ts';
 import { version as release } from '../config/version.ts';
 import { RelayError } from '../errors.ts';
+import { HttpAgent } from '../model/node-http.ts';
 import { type OAuthClient, requestToken } from './credentials/client-credentials.ts';
 import { RenewedToken } from './credentials/renewed-token.ts';
 import type { Token, TokenSource } from './credentials/token.ts';

@@ -1,9 +1,10 @@
 /** `/livez`, `/readyz` and `/metrics` over HTTP, on loopback unless configured otherwise. Reads only, no secrets. */
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { type AddressInfo, isIPv6 } from 'node:net';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/config.ts';
+import { createServer } from '../model/node-http.ts';
 import { type Listener as ListenerSettings, listenFailure } from './listen-failure.ts';
 
 export type HttpServer = {
