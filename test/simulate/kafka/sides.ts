@@ -32,6 +32,7 @@ export async function realSide(ids: readonly string[]): Promise<RealSide> {
   // The broker reaches itself through the proxy, the scripts do not.
   const proxy = await TcpProxy.open(0, true);
   const kafka = await startKafka({
+    quickStart: true,
     nodeSettings: ({ port }) => {
       proxy.targetPort = port;
       return { 'advertised.listeners': `PLAINTEXT://127.0.0.1:${proxy.port}` };
