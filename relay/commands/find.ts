@@ -7,7 +7,7 @@ import { type FindStep, isNowhere, type Wanted } from '../operations/find-event/
 import { collect, timeOrAge, wholeNumber } from './arguments.ts';
 import { type Call, define } from './command.ts';
 import { describeFound } from './describe-found.ts';
-import { count } from './format.ts';
+import { count, counted } from './format.ts';
 import type { Load } from './load.ts';
 import { ProgressLine } from './progress-line.ts';
 
@@ -118,5 +118,5 @@ async function run({ config, options, args }: Call<FindCommandOptions>) {
 function describeStep({ stage, topic, partition, records, recordsMax }: FindStep): string {
   if (stage === 'rows') return 'reading the outbox table';
   if (stage === 'letters') return 'reading the dead letters';
-  return `reading ${topic}, partition ${partition}: ${count(records ?? 0)} records, at most ${count(recordsMax ?? 0)}`;
+  return `reading ${topic}, partition ${partition}: ${counted(records ?? 0, 'record')}, at most ${count(recordsMax ?? 0)}`;
 }
