@@ -47,6 +47,8 @@ await admin.disconnect();
 // kafkajs reads committed records only, unless readUncommitted is set.
 const consumer = kafka.consumer({ groupId: 'first-look' });
 await consumer.connect();
+// At Ctrl-C it leaves the group: otherwise the next start gets nothing until Kafka has missed this one, half a minute later.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => consumer.disconnect());
 await consumer.subscribe({ topic, fromBeginning: true });
 await consumer.run({
   async eachMessage({ partition, message: { offset, key, value, headers } }) {

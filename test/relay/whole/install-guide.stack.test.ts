@@ -174,6 +174,8 @@ async function consume(isEnough: (lines: readonly string[]) => boolean): Promise
     lines.push(line);
     if (isEnough(lines)) child.kill();
   }
+  const { groups } = await withAdmin((admin) => admin.describeGroups(['first-look']));
+  expect(groups[0]!.members, 'the next one would wait for these').toEqual([]);
   return lines;
 }
 
