@@ -8,6 +8,7 @@ import { adoptDebezium, type TakeOverOptions, type TakeOverStage } from '../oper
 import { type ActorOptions, withActor } from './actor.ts';
 import { type Call, define } from './command.ts';
 import { describeStage, describeTakeOver } from './describe-take-over.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 import { ProgressLine, unlessNothing } from './progress-line.ts';
 import { oneShot, untilSignalled } from './until-signalled.ts';
@@ -94,7 +95,7 @@ export function adoptDebeziumCommand(load: Load): Command {
     )
     .option('--drop-slot', 'drop the slot of the connector at the end')
     .option('--json', 'print one JSON object')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<Options>(withActor(command), load, { run });
 }
 

@@ -9,6 +9,7 @@ import { type ActorOptions, withActor } from './actor.ts';
 import { adoptDebeziumCommand } from './adopt-debezium.ts';
 import { type Call, define } from './command.ts';
 import { counted } from './format.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 
 type AdoptOptions = ActorOptions & { yes?: boolean; json?: boolean };
@@ -46,7 +47,7 @@ export function adoptCommand(load: Load): Command {
     .addArgument(new Argument('<what>', 'what to accept').choices(adoptions))
     .option('--yes', 'write the progress; without --yes it is only shown')
     .option('--json', 'print one JSON object')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   command.addCommand(adoptDebeziumCommand(load));
   return define<AdoptOptions>(withActor(command), load, { needs: ['database', 'kafka'], run });
 }

@@ -19,6 +19,7 @@ import { wholeNumber } from './arguments.ts';
 import { type Call, type CommandResult, define } from './command.ts';
 import { describeDebezium, describeStanding } from './describe-standing-audit.ts';
 import { counted } from './format.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 import { ProgressLine } from './progress-line.ts';
 import { oneShot, serve, untilSignalled } from './until-signalled.ts';
@@ -96,7 +97,7 @@ export function auditCommand(load: Load): Command {
         .choices(['relay', 'debezium'])
         .default('relay'),
     )
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   const why = 'with --start: why; recorded in the audit trail';
   return define<AuditCommandOptions>(withActor(command, why), load, { validate, run });
 }

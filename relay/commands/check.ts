@@ -6,6 +6,7 @@ import type { CheckReport, Finding, Verdict } from '../operations/check/finding.
 import { seconds } from './arguments.ts';
 import { type Call, define } from './command.ts';
 import { counted } from './format.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 
 type CheckOptions = { json?: boolean; timeout: number };
@@ -32,7 +33,7 @@ export function checkCommand(load: Load): Command {
     .description('check everything that `run` needs in Postgres, Kafka and the schema registry')
     .option('--json', 'print one JSON object {ok, checks: [{server, name, status, message, fix}]}')
     .option('--timeout <seconds>', 'time limit for each check', seconds(0.1, 600), 10)
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<CheckOptions>(command, load, { run });
 }
 

@@ -11,6 +11,7 @@ import { describeBytes } from '../operations/slot-health.ts';
 import { type ActorOptions, withActor } from './actor.ts';
 import { type Call, define } from './command.ts';
 import { count, counted, formatTable } from './format.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 import { bar, ProgressLine } from './progress-line.ts';
 import { oneShot, untilSignalled } from './until-signalled.ts';
@@ -45,7 +46,7 @@ export function cleanupCommand(load: Load): Command {
     )
     .option('--dry-run', 'show what would go, and why the rest stays; remove nothing')
     .option('--json', 'print one JSON object')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<Options>(withActor(command), load, { needs: ['database', 'kafka'], run });
 }
 

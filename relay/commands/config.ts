@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { describeConfig, type Setting, settings } from '../config/config.ts';
 import { type Call, define } from './command.ts';
 import { formatTable } from './format.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 
 type ConfigOptions = { json?: boolean; defaults?: boolean };
@@ -28,7 +29,7 @@ export function configCommand(load: Load): Command {
       '--defaults',
       'print a relay.yaml with every setting, its description and its default, all commented out',
     )
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   // A setting that is missing is shown as "not set", not refused.
   return define<ConfigOptions>(command, load, { needs: [], run });
 }

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { startConsole } from '../../console/server/serve.ts';
 import { createLogger } from '../observe/log.ts';
 import { define } from './command.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 import { serve } from './until-signalled.ts';
 
@@ -27,7 +28,7 @@ export function consoleCommand(load: Load): Command {
   const command = new Command('console')
     .summary('serve the web console')
     .description('Serves the web console until SIGTERM or SIGINT.')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define(command, load, {
     async run({ config, provenance, print }) {
       const log = createLogger(config.log.level);

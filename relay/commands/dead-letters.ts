@@ -9,6 +9,7 @@ import { discardCommand, resubmitCommand } from './dead-letters/resubmit-discard
 import { showCommand } from './dead-letters/show.ts';
 import { tryCommand } from './dead-letters/try.ts';
 import { undoCommand } from './dead-letters/undo.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 
 const help = `
@@ -31,7 +32,7 @@ arguments or configuration · 69 a server is unreachable · 77 access denied: gr
 export function deadLettersCommand(load: Load): Command {
   const command = new Command('dead-letters')
     .description('find, fix, resubmit, discard or release events that could not be published')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   for (const create of [
     groupsCommand,
     listCommand,

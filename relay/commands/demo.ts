@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { Command } from 'commander';
+import { helpText } from './help-text.ts';
 
 const help = `
 Starts Postgres, Kafka and a schema registry on this machine, with an order service that writes events and a consumer that
@@ -28,7 +29,7 @@ export function demoCommand(): Command {
     .option('--console', 'open the web console, and have a bad deployment to repair')
     .option('--json', 'print the summary as one JSON object on the last line')
     .allowExcessArguments(false)
-    .addHelpText('after', help)
+    .addHelpText('after', helpText(help))
     .action(async (options: Readonly<Record<string, string | true>>) => {
       process.exitCode = await run(
         Object.entries(options).flatMap(([name, value]) =>

@@ -10,7 +10,7 @@ import { hasEnded, unreplaced } from '../operations/status-relays.ts';
 import { adviceWithCommand, ageOf, describeSeconds } from '../operations/status-words.ts';
 import { troubles } from '../operations/verdicts.ts';
 import { brief, describeLimits, describePause } from './describe-control.ts';
-import { count, counted } from './format.ts';
+import { count, counted, wrap } from './format.ts';
 
 /**
  * @param width of the terminal; without it no line wraps
@@ -70,21 +70,6 @@ function faultLines(fault: RelayError | undefined, width: number | undefined): s
 
 const textOf = (concern: Concern): string =>
   [concern.text, adviceWithCommand(concern) ?? ''].join(' ').trimEnd();
-
-/** Breaks at spaces; a word that is longer than a line stays whole. */
-export function wrap(text: string, width: number | undefined, indent = ''): string[] {
-  if (width === undefined || text.length <= width) return [text.trimEnd()];
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(/(?<=\S)(?= )/)) {
-    if (line !== '' && line.length + word.length > width) {
-      lines.push(line.trimEnd());
-      line = indent + word.trimStart();
-    } else line += word;
-  }
-  lines.push(line.trimEnd());
-  return lines;
-}
 
 /** Shown: what matters of more relays than a screen has lines is in the JSON. */
 const relaysShown = 6;

@@ -8,6 +8,7 @@ import { collect, timeOrAge, wholeNumber } from './arguments.ts';
 import { type Call, define } from './command.ts';
 import { describeFound } from './describe-found.ts';
 import { count, counted } from './format.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 import { ProgressLine } from './progress-line.ts';
 
@@ -72,7 +73,7 @@ export function findCommand(load: Load): Command {
       recordsMaxDefault,
     )
     .option('--json', 'print one JSON object')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<FindCommandOptions>(command, load, { validate, run });
 }
 

@@ -33,3 +33,18 @@ function cleaned(cell: string): string {
 export function describeDuration(durationMs: number): string {
   return describeSeconds(Math.ceil(durationMs / 1_000));
 }
+
+/** Breaks at spaces; a word that is longer than a line stays whole. */
+export function wrap(text: string, width: number | undefined, indent = ''): string[] {
+  if (width === undefined || text.length <= width) return [text.trimEnd()];
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(/(?<=\S)(?= )/)) {
+    if (line !== '' && line.length + word.length > width) {
+      lines.push(line.trimEnd());
+      line = indent + word.trimStart();
+    } else line += word;
+  }
+  lines.push(line.trimEnd());
+  return lines;
+}

@@ -10,6 +10,7 @@ import { assertFree, init } from '../operations/init/init.ts';
 import { eventOf, faultOf, type Project } from '../operations/init/project.ts';
 import { type Call, define } from './command.ts';
 import { formatTable } from './format.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 import { MaskedTerminal, masked, withoutPassword } from './masked-terminal.ts';
 
@@ -61,7 +62,7 @@ export function initCommand(load: Load): Command {
     .option('--event <name>', 'name of its record')
     .option('--namespace <name>', 'namespace of its record')
     .option('--json', 'print one JSON object {directory, files, next, firstEvent}')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<InitOptions>(command, load, { needs: [], validate, run });
 }
 

@@ -5,6 +5,7 @@ import { labelOf } from '../operations/migrate/plan.ts';
 import { wholeNumber } from './arguments.ts';
 import { type Call, define } from './command.ts';
 import { count } from './format.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 
 type MigrateOptions = { dryRun?: boolean; to?: number; roles?: boolean; json?: boolean };
@@ -35,7 +36,7 @@ export function migrateCommand(load: Load): Command {
     .option('--to <number>', 'stop after this migration (default: the last one)', wholeNumber(1, 9_999))
     .option('--roles', 'then run roles.sql, which creates the roles and grants their rights')
     .option('--json', 'print one JSON object {applied, pending, already}')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<MigrateOptions>(command, load, { needs: ['database'], validate, run });
 }
 

@@ -5,6 +5,7 @@ import { type ActorOptions, withActor } from './actor.ts';
 import { age, seconds } from './arguments.ts';
 import { type Call, define } from './command.ts';
 import { describeObedience } from './describe-control.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 
 type Options = ActorOptions & {
@@ -59,7 +60,7 @@ export function pauseCommand(load: Load): Command {
       .option('--dry-run', 'show what is paused now, and change nothing')
       .option('--json', 'print one JSON object'),
     'why; required, and shown wherever the pause is shown',
-  ).addHelpText('after', help);
+  ).addHelpText('after', helpText(help));
   return define<Options>(command, load, { needs: ['database'], validate, run });
 }
 

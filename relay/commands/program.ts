@@ -5,6 +5,7 @@ import { asRelayError, exitCodes, type RelayError, RequestInvalid } from '../err
 import { isLogged } from '../observe/fatal.ts';
 import { printable, printableText } from '../observe/printable.ts';
 import { writeSafely } from './command.ts';
+import { fitHelp, helpText } from './help-text.ts';
 import { type Load, load } from './load.ts';
 
 /**
@@ -65,7 +66,7 @@ function emptyProgram(): Command {
     .description('Streams a Postgres outbox table to Kafka, Avro-encoded, exactly once.')
     .version(version)
     .option('-c, --config <file>', 'configuration file (default: relay.yaml if present)')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   prepare(program);
   return program;
 }
@@ -79,6 +80,7 @@ async function addCommands(program: Command, names: readonly string[]): Promise<
 }
 
 function prepare(command: Command): void {
+  fitHelp(command);
   writeSafely(command.exitOverride().showHelpAfterError('(--help shows the options)'));
 }
 

@@ -5,6 +5,7 @@ import { type ActorOptions, withActor } from './actor.ts';
 import { seconds } from './arguments.ts';
 import { type Call, define } from './command.ts';
 import { describeObedience, describeRates } from './describe-control.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 
 /** Not null for the setting: commander takes a null of a parser for an option without a value. */
@@ -42,7 +43,7 @@ export function rateLimitCommand(load: Load): Command {
       .option('--wait <seconds>', 'how long to wait until the relay obeys', seconds(0, 600), 10)
       .option('--dry-run', 'show what counts now, and change nothing')
       .option('--json', 'print one JSON object'),
-  ).addHelpText('after', help);
+  ).addHelpText('after', helpText(help));
   return define<Options>(command, load, { needs: ['database'], run });
 }
 

@@ -5,6 +5,7 @@ import { type RecoverOptions, type RecoverStage, recoverByHand } from '../operat
 import { type ActorOptions, withActor } from './actor.ts';
 import { type Call, define } from './command.ts';
 import { describeInterrupted, describeRecovery, describeStage } from './describe-recovery.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 import { ProgressLine, unlessNothing } from './progress-line.ts';
 import { oneShot, untilSignalled } from './until-signalled.ts';
@@ -78,7 +79,7 @@ export function recoverCommand(load: Load): Command {
     .option('--accept-rewound', 'continue even if Kafka has events that this database lost (LINEAGE_REWOUND)')
     .option('--force', 'compare and recover even if no problem is found')
     .option('--json', 'print one JSON object')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<Options>(withActor(command), load, { run });
 }
 

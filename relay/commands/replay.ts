@@ -18,6 +18,7 @@ import { type ActorOptions, withActor, yesWith } from './actor.ts';
 import { collect, timeOrAge, wholeNumber } from './arguments.ts';
 import { type Call, define } from './command.ts';
 import { describeReplays, describeResult, describeShown, describeStage } from './describe-replay.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 import { ProgressLine, unlessNothing } from './progress-line.ts';
 import { oneShot, untilSignalled } from './until-signalled.ts';
@@ -114,7 +115,7 @@ export function replayCommand(load: Load): Command {
     .option('--yes', 'do it');
   withActor(command, 'why; required for the events’ own topics')
     .option('--json', 'print one JSON object')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   command.addCommand(listCommand(load)).addCommand(showCommand(load));
   return define<Options>(command, load, { validate, run });
 }

@@ -5,6 +5,7 @@ import { type ActorOptions, withActor } from './actor.ts';
 import { seconds } from './arguments.ts';
 import { type Call, define } from './command.ts';
 import { describeObedience } from './describe-control.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 
 type Options = ActorOptions & { topic?: string; all?: boolean; wait: number; json?: boolean };
@@ -38,7 +39,7 @@ export function resumeCommand(load: Load): Command {
       .option('--all', 'end every pause of the slot')
       .option('--wait <seconds>', 'how long to wait until the relay obeys', seconds(0, 600), 10)
       .option('--json', 'print one JSON object'),
-  ).addHelpText('after', help);
+  ).addHelpText('after', helpText(help));
   return define<Options>(command, load, { needs: ['database'], validate, run });
 }
 

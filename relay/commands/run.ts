@@ -8,6 +8,7 @@ import { componentLogs } from '../observe/component-logs.ts';
 import { createLogger } from '../observe/log.ts';
 import { runRelay } from '../operations/run.ts';
 import { define } from './command.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 import { serve } from './until-signalled.ts';
 
@@ -33,7 +34,7 @@ export function runCommand(load: Load): Command {
     .description(
       'Streams committed events from the outbox table to Kafka, exactly once, until SIGTERM or SIGINT.',
     )
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define(command, load, {
     async run({ config, file, reload }) {
       boundHeapGrowth();

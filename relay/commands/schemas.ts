@@ -1,5 +1,6 @@
 /** `outbox-relay schemas`: the schema files of the repository, the registry, and the rows of the outbox table. */
 import { Command } from 'commander';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 import { checkCommand } from './schemas/check.ts';
 import { diffCommand } from './schemas/diff.ts';
@@ -18,7 +19,7 @@ From a change of a schema to its use:
 export function schemasCommand(load: Load): Command {
   const command = new Command('schemas')
     .description('compare, check, try out and register the schemas of the events')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   for (const create of [checkCommand, registerCommand, diffCommand, typesCommand, testCommand])
     command.addCommand(create(load));
   return command;

@@ -9,12 +9,15 @@ import { verdicts } from '../operations/verdicts.ts';
 import { seconds, wholeNumber } from './arguments.ts';
 import { type Call, define } from './command.ts';
 import { describeStatus } from './describe-status.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 
 type StatusOptions = { json?: boolean; watch?: number | true; waitSeconds: number };
 
-const table = (rows: readonly (readonly [string, string])[]) =>
-  rows.map(([name, meaning]) => `  ${name.padEnd(14)} ${meaning}`).join('\n');
+function table(rows: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, meaning]) => `  ${name.padEnd(width)}  ${meaning}`).join('\n');
+}
 
 const verdictTable = table(
   Object.entries(verdicts).map(([name, [isGood, meaning]]) => [name, `${meaning}${isGood ? ' (good)' : ''}`]),
@@ -60,7 +63,7 @@ export function statusCommand(load: Load): Command {
       wholeNumber(0, 9_999_999),
       0,
     )
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<StatusOptions>(command, load, { needs: ['database'], despiteFaults: true, validate, run });
 }
 

@@ -6,6 +6,7 @@ import { type AuditStage, verify } from '../operations/verify.ts';
 import { wholeNumber } from './arguments.ts';
 import { type Call, define } from './command.ts';
 import { describeReport, describeStage } from './describe-audit.ts';
+import { helpText } from './help-text.ts';
 import type { Load } from './load.ts';
 import { ProgressLine, unlessNothing } from './progress-line.ts';
 
@@ -109,7 +110,7 @@ export function verifyCommand(load: Load): Command {
       'nothing was ever removed: count "older than the table" as leaked, "older than the topics" as missing',
     )
     .option('--no-content', 'check ids, positions and schemas only; do not compare records with rows')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<VerifyOptions>(command, load, { run });
 }
 

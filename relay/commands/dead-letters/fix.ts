@@ -23,6 +23,7 @@ import { indented } from '../../operations/json-text.ts';
 import { type ActorOptions, withActor } from '../actor.ts';
 import { type Call, define } from '../command.ts';
 import { count } from '../format.ts';
+import { helpText } from '../help-text.ts';
 import type { Load } from '../load.ts';
 import { bar, ProgressLine } from '../progress-line.ts';
 import { type FilterOptions, isEmpty, patchFault, selectionOf, withFilters } from './options.ts';
@@ -82,7 +83,7 @@ export function fixCommand(load: Load): Command {
     .option('--yes', 'with --all-matching: do it');
   withActor(withFilters(command))
     .option('--json', 'print one JSON object: {position, stored, code, message, path, isConflict} of one')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<FixOptions>(command, load, { validate, run });
 }
 

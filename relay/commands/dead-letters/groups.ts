@@ -4,6 +4,7 @@ import { groupDeadLetters, type LetterGroups } from '../../operations/dead-lette
 import { type LetterStatus, letterStatuses } from '../../operations/dead-letters/letter.ts';
 import { type Call, define } from '../command.ts';
 import { count, counted } from '../format.ts';
+import { helpText } from '../help-text.ts';
 import type { Load } from '../load.ts';
 import { type FilterOptions, selectionOf, statusesOf, withFilters } from './options.ts';
 import { cellOf, screenNow, tableOf } from './table.ts';
@@ -32,7 +33,7 @@ export function groupsCommand(load: Load): Command {
       ['open'] as LetterStatus[],
     )
     .option('--json', 'print one JSON object')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<GroupsOptions>(command, load, { needs: ['database'], run });
 }
 

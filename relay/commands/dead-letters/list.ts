@@ -6,6 +6,7 @@ import { type Letter, type LetterStatus, letterStatuses } from '../../operations
 import { listDeadLetters } from '../../operations/dead-letters/list.ts';
 import { wholeNumber } from '../arguments.ts';
 import { type Call, define } from '../command.ts';
+import { helpText } from '../help-text.ts';
 import type { Load } from '../load.ts';
 import { type FilterOptions, selectionOf, statusesOf, withFilters } from './options.ts';
 import { cellOf, screenNow, tableOf, widthsOf } from './table.ts';
@@ -37,7 +38,7 @@ export function listCommand(load: Load): Command {
     )
     .option('--limit <number>', 'list at most this many', wholeNumber(1, 9_999_999), 100)
     .option('--json', 'print a JSON array')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<ListOptions>(command, load, { needs: ['database'], run });
 }
 

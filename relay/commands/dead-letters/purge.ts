@@ -6,6 +6,7 @@ import { type ActorOptions, withActor } from '../actor.ts';
 import { age, wholeNumber } from '../arguments.ts';
 import { type Call, define } from '../command.ts';
 import { count, counted } from '../format.ts';
+import { helpText } from '../help-text.ts';
 import type { Load } from '../load.ts';
 import { ProgressLine } from '../progress-line.ts';
 import { statusesOf } from './options.ts';
@@ -57,7 +58,7 @@ export function purgeCommand(load: Load): Command {
     .option('--dry-run', 'show what would be deleted; change nothing, and exit with 0')
     .option('--yes', 'do it')
     .option('--json', 'print one JSON object: {purged}, of a preview {wouldPurge}')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<PurgeOptions>(withActor(command), load, { needs: ['database'], validate, run });
 }
 

@@ -11,6 +11,7 @@ import { type ActorOptions, withActor } from '../actor.ts';
 import { collect, wholeNumber } from '../arguments.ts';
 import { type Call, define } from '../command.ts';
 import { count, counted, formatTable } from '../format.ts';
+import { helpText } from '../help-text.ts';
 import type { Load } from '../load.ts';
 import { bar, ProgressLine } from '../progress-line.ts';
 import { cellOf, screenNow } from './table.ts';
@@ -63,7 +64,7 @@ export function releaseCommand(load: Load): Command {
     );
   withActor(command)
     .option('--json', 'print a JSON array, one object for each key')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<ReleaseOptions>(command, load, { needs: ['database'], validate, run });
 }
 

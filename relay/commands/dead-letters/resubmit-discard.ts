@@ -11,6 +11,7 @@ import {
 import { type ActorOptions, withActor, yesWith } from '../actor.ts';
 import { type Call, define } from '../command.ts';
 import { count, formatTable } from '../format.ts';
+import { helpText } from '../help-text.ts';
 import type { Load } from '../load.ts';
 import { bar, ProgressLine } from '../progress-line.ts';
 import { type FilterOptions, isEmpty, selectionOf, withFilters } from './options.ts';
@@ -58,7 +59,7 @@ type Action = 'resubmit' | 'discard';
 
 export function resubmitCommand(load: Load): Command {
   const command = withSelection(new Command('resubmit')).description('publish the events of dead letters');
-  withActor(command).addHelpText('after', resubmitHelp);
+  withActor(command).addHelpText('after', helpText(resubmitHelp));
   return define<CloseOptions>(command, load, {
     needs: ['database'],
     validate: validateSelection,
@@ -75,7 +76,7 @@ export function discardCommand(load: Load): Command {
     .option('--parked', 'also discard events that wait behind a dead letter of their key');
   withActor(command, 'why; recorded in the audit trail; required with --yes').addHelpText(
     'after',
-    discardHelp,
+    helpText(discardHelp),
   );
   return define<CloseOptions>(command, load, {
     needs: ['database'],

@@ -6,6 +6,7 @@ import type { LetterFailure, LetterRelease } from '../../operations/dead-letters
 import { type ShownLetter, showDeadLetters } from '../../operations/dead-letters/show.ts';
 import { type Call, define } from '../command.ts';
 import { count, formatTable } from '../format.ts';
+import { helpText } from '../help-text.ts';
 import type { Load } from '../load.ts';
 
 type ShowOptions = { payload: boolean; json?: boolean };
@@ -28,7 +29,7 @@ export function showCommand(load: Load): Command {
     .argument('<letter>', 'position, or id of the event')
     .option('--no-payload', 'leave out payload and headers')
     .option('--json', 'print a JSON array')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<ShowOptions>(command, load, { needs: ['database'], run });
 }
 

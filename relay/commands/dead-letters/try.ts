@@ -4,6 +4,7 @@ import { type Trial, tryDeadLetters } from '../../operations/dead-letters/fix-ma
 import type { RefusedGroup } from '../../operations/dead-letters/refused-groups.ts';
 import { type Call, define } from '../command.ts';
 import { count } from '../format.ts';
+import { helpText } from '../help-text.ts';
 import type { Load } from '../load.ts';
 import { bar, ProgressLine } from '../progress-line.ts';
 import { type FilterOptions, patchFault, selectionOf, withFilters } from './options.ts';
@@ -33,7 +34,7 @@ export function tryCommand(load: Load): Command {
   )
     .option('--patch <json>', 'try the payloads with this JSON patch: the JSON itself, no file')
     .option('--json', 'print one JSON object')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<TryOptions>(command, load, { validate: ({ patch }) => patchFault(patch), run });
 }
 

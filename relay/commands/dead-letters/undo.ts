@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { findUndoable, undoFix } from '../../operations/dead-letters/undo.ts';
 import { type ActorOptions, withActor } from '../actor.ts';
 import { type Call, define } from '../command.ts';
+import { helpText } from '../help-text.ts';
 import type { Load } from '../load.ts';
 
 type UndoOptions = ActorOptions & { json?: boolean };
@@ -24,7 +25,7 @@ export function undoCommand(load: Load): Command {
     .argument('<letter>', 'position, or id of the event');
   withActor(command)
     .option('--json', 'print one JSON object {position, isUndone, message}')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<UndoOptions>(command, load, { needs: ['database'], run });
 }
 

@@ -13,6 +13,7 @@ import type { Warning } from '../../operations/schemas/lint.ts';
 import { type Level, levels } from '../../operations/schemas/subject-history.ts';
 import { type Call, define } from '../command.ts';
 import { counted } from '../format.ts';
+import { helpText } from '../help-text.ts';
 import type { Load } from '../load.ts';
 
 type CheckOptions = { level?: Level; json?: boolean };
@@ -55,7 +56,7 @@ export function checkCommand(load: Load): Command {
       '--json',
       'print one JSON object {ok, schemas: [{file, subject, status, level, version, latestVersion, findings, warnings}]}',
     )
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<CheckOptions>(command, load, { needs: ['registry'], run });
 }
 

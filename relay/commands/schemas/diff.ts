@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { Difference } from '../../operations/schemas/diff.ts';
 import { diffSchemaFiles, type FileDiff } from '../../operations/schemas/diff-files.ts';
 import { type Call, define } from '../command.ts';
+import { helpText } from '../help-text.ts';
 import type { Load } from '../load.ts';
 
 type DiffOptions = { json?: boolean };
@@ -23,7 +24,7 @@ export function diffCommand(load: Load): Command {
   const command = new Command('diff')
     .description('show how the schema files differ from the registry')
     .option('--json', 'print one JSON object {ok, schemas: [{file, subject, status, differences}]}')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<DiffOptions>(command, load, { needs: ['registry'], run });
 }
 

@@ -13,6 +13,7 @@ import {
 import { wholeNumber } from '../arguments.ts';
 import { type Call, define } from '../command.ts';
 import { counted, formatTable } from '../format.ts';
+import { helpText } from '../help-text.ts';
 import type { Load } from '../load.ts';
 
 type RegisterOptions = { dryRun?: boolean; allowMisreading?: boolean; waitSeconds: number; json?: boolean };
@@ -77,7 +78,7 @@ export function registerCommand(load: Load): Command {
       '--json',
       'print a JSON array of {file, subject, status, id, version, latestVersion, usedVersion, level, warnings}',
     )
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<RegisterOptions>(command, load, { needs: ['registry'], run });
 }
 

@@ -6,6 +6,7 @@ import { type RowsTried, tryRecentRows } from '../../operations/schemas/try-rows
 import { timeWithOffset, wholeNumber } from '../arguments.ts';
 import { type Call, define } from '../command.ts';
 import { count, counted, formatTable } from '../format.ts';
+import { helpText } from '../help-text.ts';
 import type { Load } from '../load.ts';
 import { ProgressLine } from '../progress-line.ts';
 
@@ -41,7 +42,7 @@ export function testCommand(load: Load): Command {
       '--json',
       'print one JSON object {ok, rows, types: [{type, file, rows, passed, failed, failures}]}',
     )
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<TestOptions>(command, load, { needs: ['database'], run });
 }
 

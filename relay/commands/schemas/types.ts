@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { RelayError } from '../../errors.ts';
 import { generateEventTypes } from '../../operations/schemas/event-types.ts';
 import { type Call, define } from '../command.ts';
+import { helpText } from '../help-text.ts';
 import type { Load } from '../load.ts';
 
 type TypesOptions = { out?: string; check?: boolean; json?: boolean };
@@ -29,7 +30,7 @@ export function typesCommand(load: Load): Command {
     .option('--out <file>', 'write the types to this file')
     .option('--check', 'change nothing; exit with 1 if the file of --out is out of date')
     .option('--json', 'print one JSON object {file, status, text}; text only without --out')
-    .addHelpText('after', help);
+    .addHelpText('after', helpText(help));
   return define<TypesOptions>(command, load, { needs: [], validate, run });
 }
 

@@ -1,7 +1,8 @@
 /** What people read of a status. */
 import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
-import { describeStatus, wrap } from '../../../relay/commands/describe-status.ts';
+import { describeStatus } from '../../../relay/commands/describe-status.ts';
+import { wrap } from '../../../relay/commands/format.ts';
 import { describeBytes } from '../../../relay/operations/slot-health.ts';
 import type { Status, StatusFacts } from '../../../relay/operations/status.ts';
 import { judge } from '../../../relay/operations/status-verdict.ts';
