@@ -16,9 +16,10 @@ Without any of these it makes up a token and prints the address with it. Everyth
 name, time and reason in outbox.action and outbox.dead_letter_action, as the commands do. Payloads are masked unless
 console.viewPayloads or console.operatePayloads says otherwise.
 
-It keeps the figures of the last six hours in memory and writes nothing by itself. SIGTERM or SIGINT ends it.
+It keeps the figures of the last six hours in memory and writes nothing by itself. SIGTERM or SIGINT ends it. A server that
+cannot be reached, or that refuses the sign-in, does not: the pages say so, and the console tries again.
 
-Exit codes: 0 stopped by a signal · 64 invalid arguments or configuration · 77 access denied
+Exit codes: 0 stopped by a signal · 64 invalid arguments or configuration
 
 Examples:
   $ outbox-relay console
