@@ -203,6 +203,15 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/config/config-reload.test.ts'],
   },
   {
+    name: 'what is no section of the file goes unsaid where a variable replaces it',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/config/config.ts',
+    find: "const wrong = [...sections].filter((key) => !isTree(getIn(tree, key.split('.')) ?? {}));",
+    replace: 'const wrong: string[] = [];',
+    tests: ['test/relay/config/faults-in-words.test.ts'],
+  },
+  {
     name: 'a command that a server refused looks like one that found nothing',
     promise: 'no silence',
     invariants: ['I8'],

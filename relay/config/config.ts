@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { RelayError } from '../errors.ts';
-import { type Fault, faultsOf, findMisspelt, invalid, type Sources } from './faults.ts';
+import { type Fault, faultsOf, findMisspelt, invalid, inWords, type Sources } from './faults.ts';
 import { fromText, longForms, readSettingsFile, type UnsetReference } from './file.ts';
 import { maskUrl } from './mask-url.ts';
 import { configRules, reachesOtherProgress } from './rules.ts';
@@ -130,6 +130,7 @@ function read(options: LoadOptions): Reading {
   const faults: Fault[] = [];
   const { tree, unset } =
     file === undefined ? { tree: {}, unset: [] } : readSettingsFile(file, env, { settings, faults });
+  const noSections = removeWhatIsNoSection(tree, faults);
   const provenance = new Map<string, string>();
   for (const setting of settings) {
     const key = setting.path.join('.');
@@ -148,7 +149,24 @@ function read(options: LoadOptions): Reading {
   const told = settleReferences(unset, { tree, provenance, needs, faults });
   faults.push(...findMisspelt(env));
   fillUnneeded(tree, needs, provenance);
-  return { tree, provenance, file, needs, faults, told };
+  return { tree, provenance, file, needs, faults, told: [...told, ...noSections] };
+}
+
+const sections = new Set(
+  settings.flatMap(({ path }) => path.slice(1).map((_, at) => path.slice(0, at + 1).join('.'))),
+);
+
+/**
+ * `kafka: fast`, which a variable of a setting of that section would replace, and nobody would hear of it.
+ * @returns the sections of which nothing else is to be said
+ */
+function removeWhatIsNoSection(tree: Tree, faults: Fault[]): string[] {
+  const wrong = [...sections].filter((key) => !isTree(getIn(tree, key.split('.')) ?? {}));
+  for (const key of wrong) {
+    faults.push({ path: key.split('.'), message: `${key} must have settings below it` });
+    removeIn(tree, key.split('.'));
+  }
+  return wrong;
 }
 
 /**
@@ -210,14 +228,16 @@ function judge(
 ): { readonly config: Config | undefined; readonly faults: readonly Fault[] } {
   const isNew = (key: string) => !told.some((each) => key === each || key.startsWith(`${each}.`));
   const faults = [...before];
-  const parsed = configSchema.safeParse(tree);
+  const parsed = configSchema.safeParse(tree, { error: inWords });
   if (lacksRegistry(tree) && isNew('registry.url'))
     faults.push({ path: ['registry', 'url'], message: registryRequired });
   if (!parsed.success)
     faults.push(
-      ...parsed.error.issues
-        .filter(({ path }) => isNew(path.join('.')))
-        .flatMap((issue) => faultsOf(issue, tree)),
+      ...unlike(
+        parsed.error.issues
+          .filter(({ path }) => isNew(path.join('.')))
+          .flatMap((issue) => faultsOf(issue, tree)),
+      ),
     );
   else {
     const { kafka, slot } = parsed.data;
@@ -233,6 +253,11 @@ function judge(
   // Everything that is wrong with the schema may be told already.
   return { config: parsed.success && faults.length === 0 ? parsed.data : undefined, faults };
 }
+
+/** One number may break several rules of its type, which say the same. */
+const unlike = (faults: readonly Fault[]): Fault[] => [
+  ...new Map(faults.map((fault) => [fault.message, fault])).values(),
+];
 
 const registryRequired =
   'registry.url is required, for example http://registry:8081; only records.format: json needs no registry (SCHEMA_REGISTRY_URL)';

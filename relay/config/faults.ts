@@ -1,6 +1,7 @@
 /** What is wrong with a configuration, each fault with its setting, and where to correct it. */
 import type { z } from 'zod';
 import { RelayError } from '../errors.ts';
+import { counted } from '../model/counted.ts';
 import { distance, nearestName, slipOfThePen } from './nearest-name.ts';
 import { environmentName, type Setting, settings } from './settings.ts';
 import { hasIn, type Tree } from './tree.ts';
@@ -139,6 +140,36 @@ export function faultsOf(issue: z.core.$ZodIssue, tree: Tree): Fault[] {
   return [{ path: setting?.path ?? at, message: describeIssue(issue, setting, tree) }];
 }
 
+/** What a value must be, where its schema does not say so itself. Undefined where the validator's words must do. */
+export const inWords: z.core.$ZodErrorMap = (issue) => {
+  if (issue.code === 'invalid_type') return types[issue.expected];
+  if (issue.code === 'invalid_value') return `must be ${either(issue.values.map(String))}`;
+  if (issue.code === 'too_small' && issue.minimum === 1) return 'must not be empty';
+  const unit = issue.code === 'too_big' ? units[issue.origin] : undefined;
+  return issue.code === 'too_big' && unit !== undefined
+    ? `must have at most ${counted(Number(issue.maximum), ...unit)}`
+    : undefined;
+};
+
+const types: Readonly<Record<string, string>> = {
+  string: 'must be text; put it in quotes',
+  boolean: 'must be true or false',
+  number: 'must be a number',
+  array: 'must be a list',
+  object: 'must have settings below it',
+  record: 'must have names and values below it',
+};
+
+const units: Readonly<Record<string, readonly [one: string, many: string]>> = {
+  string: ['character', 'characters'],
+  array: ['entry', 'entries'],
+};
+
+function either(values: readonly string[]): string {
+  const first = values.slice(0, -1).join(', ');
+  return first === '' ? values.join() : `${first} or ${values.at(-1)}`;
+}
+
 function describeIssue(issue: z.core.$ZodIssue, setting: Setting | undefined, tree: Tree): string {
   const key = issue.path.join('.');
   const isWhole = setting?.path.length === issue.path.length && hasIn(tree, setting.path);
@@ -146,5 +177,5 @@ function describeIssue(issue: z.core.$ZodIssue, setting: Setting | undefined, tr
     return `${key} ${forms[setting.kind](setting.path.at(-1)!)} (${setting.env})`;
   // What is wrong with the name of an entry is a level below.
   const { message } = issue.code === 'invalid_key' ? (issue.issues[0] ?? issue) : issue;
-  return `${key} ${message.replace(/^Invalid input: /, '')}${setting === undefined ? '' : ` (${setting.env})`}`;
+  return `${key} ${message}${setting === undefined ? '' : ` (${setting.env})`}`;
 }

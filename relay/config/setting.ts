@@ -1,5 +1,6 @@
 /** What a setting is made of: its type, its default and what is documented of it, in one expression for each kind. */
 import { z } from 'zod';
+import { count } from '../model/counted.ts';
 import { durationPattern } from './duration.ts';
 import { urlFault } from './url.ts';
 
@@ -36,10 +37,17 @@ export const optionalText = (description: string, extra: Partial<SettingMeta> = 
     .meta({ kind: 'string', description, ...extra });
 
 export const integer = (description: string, fallback: number, minimum: number, maximum: number) =>
-  z.number().int().min(minimum).max(maximum).default(fallback).meta({ kind: 'integer', description });
+  within(minimum, maximum).default(fallback).meta({ kind: 'integer', description });
 
 export const optionalInteger = (description: string, minimum: number, maximum: number) =>
-  z.number().int().min(minimum).max(maximum).optional().meta({ kind: 'integer', description });
+  within(minimum, maximum).optional().meta({ kind: 'integer', description });
+
+/** Whatever is wrong with the number, the fault is one, and names both limits. */
+function within(minimum: number, maximum: number) {
+  const to = maximum === Number.MAX_SAFE_INTEGER ? 'on' : `to ${count(maximum)}`;
+  const error = `must be a whole number from ${count(minimum)} ${to}`;
+  return z.number({ error }).int({ error }).min(minimum, { error }).max(maximum, { error });
+}
 
 /** A length of time as text, such as `3d`; `durationMs` reads it. */
 export const optionalDuration = (description: string, example: string) =>

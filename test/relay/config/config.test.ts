@@ -283,7 +283,7 @@ describe('faults', () => {
     'log.levels %s has no level that exists, and the fault lists those that do',
     (value) => {
       expect(faults({ env: { ...required, OUTBOX_RELAY_LOG_LEVELS: value } })).toEqual([
-        expect.stringContaining('log.levels.publish Invalid option: expected one of "trace"|"debug"'),
+        expect.stringContaining('log.levels.publish must be trace, debug, '),
       ]);
     },
   );
@@ -525,7 +525,7 @@ describe('what a record looks like', () => {
   });
 
   test.each([
-    ['RECORDS_FORMAT', 'protobuf', 'records.format Invalid option'],
+    ['RECORDS_FORMAT', 'protobuf', 'records.format must be avro or json (OUTBOX_RELAY_RECORDS_FORMAT)'],
     ['RECORDS_FORMATS', 'order', 'records.formats.0 must be <topic>=<format>'],
     ['RECORDS_FORMATS', 'order=xml', 'records.formats.0 must be <topic>=<format>'],
     [

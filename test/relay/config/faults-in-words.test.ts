@@ -1,0 +1,73 @@
+/** What a person reads of a value that cannot be. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { loadConfig, settings } from '../../../relay/config/config.ts';
+
+const required = {
+  DATABASE_URL: 'postgres://relay@db/shop',
+  KAFKA_BROKERS: 'kafka:9092',
+  SCHEMA_REGISTRY_URL: 'http://registry:8081',
+};
+const folder = mkdtempSync(join(tmpdir(), 'outbox-relay-config-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** The lines under the first one, each a fault; none if all is well. */
+function faults(env: Record<string, string>, yaml = ''): string[] {
+  const file = join(folder, 'relay.yaml');
+  writeFileSync(file, yaml);
+  try {
+    loadConfig({ file, env: { ...required, ...env } });
+    return [];
+  } catch (error) {
+    const [, ...lines] = (error as Error).message.split('\n');
+    return lines.map((line) => line.trim());
+  }
+}
+
+test.each([
+  ['SHUTDOWN_MS', 'soon', 'shutdownMs must be a whole number from 100 to 600,000'],
+  ['SHUTDOWN_MS', '7.5', 'shutdownMs must be a whole number from 100 to 600,000'],
+  ['SHUTDOWN_MS', '0', 'shutdownMs must be a whole number from 100 to 600,000'],
+  ['SHUTDOWN_MS', '999999999999999999', 'shutdownMs must be a whole number from 100 to 600,000'],
+  ['SLOT_WAL_DISK_BYTES', '4', 'slot.walDiskBytes must be a whole number from 67,108,864 on'],
+  ['TOPICS_CREATE', 'maybe', 'topics.create must be true or false'],
+  ['SLOT_WHEN_LOST', 'panic', 'slot.whenLost must be stop or recover'],
+  ['DATABASE_PASSWORD_FROM', 'dns', 'database.passwordFrom must be rds-iam'],
+  ['LOG_LEVELS', 'publish=loud', 'log.levels.publish must be trace, debug, info, warn, error or fatal'],
+])('%s=%s is one fault, which says what the value must be', (name, value, fault) => {
+  expect(faults({ [`OUTBOX_RELAY_${name}`]: value })).toEqual([`${fault} (OUTBOX_RELAY_${name})`]);
+});
+
+test.each([
+  ['kafka: fast', 'kafka must have settings below it'],
+  ['records: [type]', 'records must have settings below it'],
+  ['publication: 5', 'publication must be text; put it in quotes (OUTBOX_RELAY_PUBLICATION)'],
+  ['kafka: { ssl: 1 }', 'kafka.ssl must be true or false (OUTBOX_RELAY_KAFKA_SSL)'],
+  ['slot: { name: a, whenLost: [] }', 'slot.whenLost must be stop or recover (OUTBOX_RELAY_SLOT_WHEN_LOST)'],
+  ['topics: { allow: [] }', 'topics.allow must not be empty (OUTBOX_RELAY_TOPICS_ALLOW)'],
+])('%s in the file is one fault, which says what the value must be', (yaml, fault) => {
+  expect(faults({}, yaml)).toEqual([fault]);
+});
+
+describe('whatever is wrong, no fault is in words of the validator', () => {
+  const words = /invalid|expected|received|too (big|small)|pattern|unrecognized/i;
+
+  test.each(['nonsense ∞', '-1', '0', '1e30', '{', 'a,b,,c', ' ', 'x'.repeat(300)])('%j', (value) => {
+    const said = settings.flatMap(({ env }) => faults({ [env]: value }));
+    expect(said.length).toBeGreaterThan(20);
+    expect(said.map((fault) => fault.replaceAll(value, '')).filter((fault) => words.test(fault))).toEqual([]);
+  });
+
+  test.each(['5', 'text', 'true', '[]', '[[]]', '[5]', '{}', '{ a: { b: c } }', '2026-01-31'])(
+    '%s in the file',
+    (value) => {
+      const said = settings.flatMap(({ path }) =>
+        faults({}, `${path.map((name) => `{ "${name}": `).join('')}${value}${' }'.repeat(path.length)}`),
+      );
+      expect(said.length).toBeGreaterThan(20);
+      expect(said.filter((fault) => words.test(fault))).toEqual([]);
+    },
+  );
+});
