@@ -8,7 +8,7 @@ import pg from 'pg';
 import { CommittedReader } from '../harness/committed-reader.ts';
 import { dropDatabase, withClient } from '../harness/database.ts';
 import { itemSchema } from '../harness/item-schema.ts';
-import { createTopics } from '../harness/kafka.ts';
+import { createTopics, deleteTopics } from '../harness/kafka.ts';
 import { Random } from '../harness/random.ts';
 import { registerSchema } from '../harness/registry.ts';
 import { RelayCrew, type RelayVariation } from '../harness/relay-crew.ts';
@@ -145,7 +145,7 @@ export class World implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { load, relays, pool, servers, databaseName } = this.arena;
+    const { load, relays, pool, servers, databaseName, topic, progressTopic } = this.arena;
     await load.stop();
     await this.#audit?.stop();
     await relays.stop();
@@ -153,8 +153,9 @@ export class World implements AsyncDisposable {
     await this.#reader.stop();
     await this.#sampling;
     await pool.end();
-    // If the server never comes back, the run ends and removes its data.
+    // If a server never comes back, the run ends and removes its data.
     await dropDatabase(servers.databaseUrls('postgres').direct, databaseName).catch(() => {});
+    await deleteTopics(servers.kafkaClient, [topic, progressTopic]).catch(() => {});
   }
 
   /** What the audit found since the last call. */

@@ -26,6 +26,14 @@ export async function createTopics(kafka: Kafka, topics: readonly ITopicConfig[]
 }
 
 /**
+ * Brokers that replicate ask each other for every partition there is, with every request: in half an hour of chaos, whose 60
+ * worlds left 300 partitions, they came to take 1.7 times the CPU of its first minutes.
+ */
+export async function deleteTopics(kafka: Kafka, topics: readonly string[]): Promise<void> {
+  await withAdmin(kafka, (admin) => admin.deleteTopics({ topics: [...topics] }));
+}
+
+/**
  * The metadata names the leader of a new partition before that leader, under load, knows of it: this asks the leader
  * until it answers.
  */
