@@ -158,7 +158,8 @@ export const mutants: readonly Mutant[] = [
     replace: 'transactionalId: `${transactionalIdOf(config)}.${Math.random()}`',
     tests: [exactlyOnce],
     only: 'lean that dies at EVENTS_SENT:2',
-    simulated: ['I2', 'I5'],
+    // Nobody ends the transaction of the one before, so its events come twice, or nothing gets past it.
+    simulated: ['I2', 'I5', 'I8'],
   },
   {
     name: 'the claim is not read back',
@@ -472,17 +473,6 @@ export const mutants: readonly Mutant[] = [
     tests: [path],
     only: 'rising positions',
     simulated: ['I3'],
-  },
-  {
-    name: 'a transaction is cut after three rows',
-    promise: 'all or nothing',
-    invariants: ['I4'],
-    file: 'relay/capture/pgoutput.ts',
-    find: '      open.rows.length >= this.#options.maxPartRows ||',
-    replace: '      open.rows.length >= 3 ||',
-    tests: [path],
-    only: 'in one Kafka transaction',
-    simulated: ['I4'],
   },
   {
     name: 'one compression codec of the brokers cannot be read',
