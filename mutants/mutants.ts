@@ -1540,12 +1540,12 @@ export const mutants: readonly Mutant[] = [
     only: 'that two named types take',
   },
   {
-    name: 'sessions inherit the search_path of the role',
+    name: 'sessions look for functions in public first',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/connect/postgres/session-settings.ts',
     find: "  search_path: 'pg_catalog,pg_temp',\n",
-    replace: '',
+    replace: "  search_path: 'public,pg_catalog,pg_temp',\n",
     tests: ['test/relay/whole/hostile-settings.stack.test.ts'],
   },
   {
