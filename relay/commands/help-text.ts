@@ -6,11 +6,16 @@ import { wrap } from './format.ts';
 const widthMax = 100;
 /** Of what is no terminal, as commander takes it. */
 const widthElsewhere = 80;
+/** Less room makes a column of single words. */
+const roomMin = 20;
 
 /** Has the command break its help for the terminal. */
 export function fitHelp(command: Command): void {
-  const { isTTY, columns } = process.stdout;
-  command.configureOutput({ getOutHelpWidth: () => Math.min(isTTY ? columns : widthElsewhere, widthMax) });
+  // A terminal that does not know its size says 0.
+  const { columns = 0 } = process.stdout;
+  command.configureOutput({
+    getOutHelpWidth: () => Math.min(columns > 0 ? columns : widthElsewhere, widthMax),
+  });
 }
 
 /**
@@ -32,9 +37,10 @@ export function broken(text: string, width: number): string {
   const end = () => {
     // An exit code stays beside its meaning, and the point before the next one at the end of its line.
     const joined = (lead + words.join(' ')).replaceAll(' ·', '\u00a0·').replace(/(?<=· )(\d+) /g, '$1\u00a0');
+    const fitting = width - lead.length < roomMin ? Number.POSITIVE_INFINITY : width;
     if (words.length > 0)
       lines.push(
-        ...wrap(joined, width, ' '.repeat(lead.length)).map((line) => line.replaceAll('\u00a0', ' ')),
+        ...wrap(joined, fitting, ' '.repeat(lead.length)).map((line) => line.replaceAll('\u00a0', ' ')),
       );
     [lead, words] = ['', []];
   };

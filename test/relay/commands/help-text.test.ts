@@ -58,3 +58,12 @@ Examples:
     '  $ outbox-relay status    # an example that is longer than a line',
   ]);
 });
+
+test('where there is no room beside a name, its meaning stays one line', () => {
+  const text = '  a name of some length  and what it means, at length';
+  expect(broken(text, 30)).toBe(text);
+  expect(broken(text, 45).split('\n')).toEqual([
+    '  a name of some length  and what it means,',
+    '                         at length',
+  ]);
+});
