@@ -279,6 +279,8 @@ export class Markers {
   async #lookAtStanding(asking: Asking): Promise<Unfinished[]> {
     const places = this.#memory.standing;
     if (!this.#isClaimed || places.length === 0) return [];
+    // Nothing can be mended before. What is named must not be forgotten for it: under load it is so at each look.
+    await this.#untilEnded(asking);
     this.#memory.standing = [];
     const found: Unfinished[] = [];
     let timer: NodeJS.Timeout | undefined;
