@@ -357,6 +357,7 @@ export class Markers {
 
   /** The markers of this session's last transaction may be on their way still. */
   async #untilEnded({ wire, coordinator }: Asking): Promise<void> {
+    if (!supports(coordinator, questions.describeTransactions)) return;
     const request = transactionRequest(this.#options.transactionalId);
     const { errorCode, state } = await wire.send(coordinator, request, decodeTransaction);
     if (errorCode !== 0) throw protocolError(errorCode);
