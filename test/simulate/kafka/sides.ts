@@ -64,12 +64,8 @@ export async function realSide(ids: readonly string[]): Promise<RealSide> {
       // A clean stop would wait for what is held.
       kafka.nodes[0]!.kill('SIGKILL');
       const isReady = kafka.nodes[0]!.restart();
-      const areLed = () => Promise.all(ids.map((id) => isLed(send, id)));
-      const isBack = () =>
-        areLed().then(
-          (led) => !led.includes(false),
-          () => false,
-        );
+      const areLed = async () => !(await Promise.all(ids.map((id) => isLed(send, id)))).includes(false);
+      const isBack = () => areLed().catch(() => false);
       await Promise.race([isReady, waitFor(isBack, 'the leaders', startMs)]);
       proxy.targetPort = port;
       proxy.reset();
