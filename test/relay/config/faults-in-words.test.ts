@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { loadConfig, settings } from '../../../relay/config/config.ts';
+import { settings } from '../../../relay/config/config.ts';
+import { faultsTold } from './faults-told.ts';
 
 const required = {
   DATABASE_URL: 'postgres://relay@db/shop',
@@ -13,17 +14,10 @@ const required = {
 const folder = mkdtempSync(join(tmpdir(), 'outbox-relay-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** The lines under the first one, each a fault; none if all is well. */
 function faults(env: Record<string, string>, yaml = ''): string[] {
   const file = join(folder, 'relay.yaml');
   writeFileSync(file, yaml);
-  try {
-    loadConfig({ file, env: { ...required, ...env } });
-    return [];
-  } catch (error) {
-    const [, ...lines] = (error as Error).message.split('\n');
-    return lines.map((line) => line.trim());
-  }
+  return faultsTold({ file, env: { ...required, ...env } });
 }
 
 test.each([
