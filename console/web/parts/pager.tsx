@@ -5,28 +5,29 @@
 import { type RefObject, useRef } from 'react';
 import { count } from '../data/format.ts';
 import { Button } from './basics.tsx';
+import { type Beginning, beginningBefore, pagesWith } from './pages.ts';
 
-/** Beginnings of the pages before this one, as far as they were seen. */
-export type PagesBefore = RefObject<(string | null)[]>;
+export type PagesSeen = RefObject<readonly Beginning[]>;
 
 export type PagerProps = {
   /** Exact; null where the screen says itself what is known of it. */
   readonly total: number | null;
   readonly shown: number;
-  /** Where this page begins; null for the first. */
-  readonly after: string | null;
-  readonly next: string | null;
-  readonly onGo: (after: string | null) => void;
+  /** Where the page that is shown begins; while another is read, that is not what the address says. */
+  readonly after: Beginning;
+  readonly next: Beginning;
+  readonly onGo: (after: Beginning) => void;
   /** For a screen that takes the pager away while it reads a page. */
-  readonly before?: PagesBefore;
+  readonly seen?: PagesSeen;
 };
 
-export function Pager({ total, shown, after, next, onGo, before }: PagerProps) {
-  const own: PagesBefore = useRef([]);
-  const pages = before ?? own;
+export function Pager({ total, shown, after, next, onGo, seen }: PagerProps) {
+  const own: PagesSeen = useRef([]);
+  const pages = seen ?? own;
   const isOnly = after === null && next === null;
   if (total === 0 || (total === null && isOnly)) return null;
   const isFirst = after === null ? 'This is the first page.' : null;
+  const before = beginningBefore(pages.current, after);
   return (
     <nav className="pager" aria-label="Pages">
       <span role="status">
@@ -37,29 +38,19 @@ export function Pager({ total, shown, after, next, onGo, before }: PagerProps) {
       </span>
       {!isOnly && (
         <span className="buttons">
-          <Button
-            why={isFirst}
-            onClick={() => {
-              pages.current = [];
-              onGo(null);
-            }}
-          >
+          <Button why={isFirst} onClick={() => onGo(null)}>
             First page
           </Button>
           <Button
-            // Of a page that an address led to, nobody knows the one before.
-            why={
-              isFirst ??
-              (pages.current.length === 0 ? 'Go to the first page: this one came by a link.' : null)
-            }
-            onClick={() => onGo(pages.current.pop() ?? null)}
+            why={isFirst ?? (before === undefined ? 'Go to the first page: this one came by a link.' : null)}
+            onClick={() => onGo(before ?? null)}
           >
             Previous page
           </Button>
           <Button
             why={next === null ? 'This is the last page.' : null}
             onClick={() => {
-              pages.current.push(after);
+              pages.current = pagesWith(pages.current, after, next);
               onGo(next);
             }}
           >

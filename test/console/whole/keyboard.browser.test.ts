@@ -133,6 +133,27 @@ describe('the keyboard', () => {
     expect(await focused(page).textContent()).toBe('Previous page');
   });
 
+  test('stays on the way between pages while the next one comes', async () => {
+    await using tab = await at('/dead-letters/list');
+    const { page } = tab;
+    await page.getByRole('button', { name: 'Next page' }).press('Enter');
+    await page.getByText('10 of 60, on a later page').waitFor();
+    // The page before it is not known, and has not been read either.
+    await page.reload();
+    await settled(page);
+    const isOfFirst = ({ pathname, searchParams }: URL) =>
+      pathname.endsWith('/api/dead-letters') && !searchParams.has('after');
+    const { promise: asked, resolve: answer } = Promise.withResolvers<() => Promise<void>>();
+    await page.route(isOfFirst, (route) => answer(() => route.continue()));
+    await page.getByRole('button', { name: 'First page' }).press('Enter');
+    const go = await asked;
+    expect(await focused(page).textContent()).toBe('First page');
+    expect(await page.getByText('10 of 60, on a later page').count()).toBe(1);
+    await go();
+    await page.getByText('50 of 60').waitFor();
+    expect(await focused(page).textContent()).toBe('First page');
+  });
+
   test('reads a chart, which has a name and says its values', async () => {
     await using tab = await at('/');
     const charts = tab.page.getByRole('slider');

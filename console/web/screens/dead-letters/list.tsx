@@ -36,12 +36,10 @@ import { TryNow } from './try-now.tsx';
 const pageLetters = 50;
 const parkedWhy = 'All of them belong to parked keys: release the keys, which publishes them in order.';
 
-const read = (selected: Selected, after: string | null) =>
-  ask(
-    api['dead-letters'].$get({
-      query: { ...selected, limit: String(pageLetters), ...(after !== null && { after }) },
-    }),
-  );
+const read = async (selected: Selected, after: string | null) => {
+  const query = { ...selected, limit: String(pageLetters), ...(after !== null && { after }) };
+  return { ...(await ask(api['dead-letters'].$get({ query }))), after };
+};
 type Letters = Awaited<ReturnType<typeof read>>['letters'];
 
 const fields: readonly [FilterField<ConditionName>, ...FilterField<ConditionName>[]] = [
@@ -177,7 +175,6 @@ export function LetterList() {
           <Pager
             {...page.data}
             shown={page.data.letters.length}
-            after={after}
             onGo={(to) => go(selected, to === null ? {} : { after: to })}
           />
         </section>

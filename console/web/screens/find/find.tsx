@@ -7,7 +7,7 @@ import type { ShownFound } from '../../../server/api/find.ts';
 import { count, counted } from '../../data/format.ts';
 import { Button, Card, Empty, Failure, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
-import { Pager, type PagesBefore } from '../../parts/pager.tsx';
+import { Pager, type PagesSeen } from '../../parts/pager.tsx';
 import { Visible } from '../../parts/visible.tsx';
 import { Words } from '../../parts/words.tsx';
 import { EventCard } from './event.tsx';
@@ -136,7 +136,7 @@ function Result({ query }: { query: FindQuery }) {
   const { looking, again } = useFind(query);
   const [params] = useSearchParams();
   const [, navigate] = useLocation();
-  const before: PagesBefore = useRef([]);
+  const seen: PagesSeen = useRef([]);
   const { step, found, error } = looking;
   if (error !== undefined) return <Failure error={error} onRetry={again} />;
   if (found === undefined) return <Progress step={step} />;
@@ -185,7 +185,7 @@ function Result({ query }: { query: FindQuery }) {
         shown={events.length}
         after={query.after === '' ? null : query.after}
         next={next}
-        before={before}
+        seen={seen}
         onGo={(after) => {
           const search = new URLSearchParams(params);
           if (after === null) search.delete('after');

@@ -18,12 +18,10 @@ const pageEvents = 50;
 const everyMs = 10_000;
 
 const readKey = (query: KeyName) => ask(api['parked-keys'].$get({ query: { ...query, limit: '1' } }));
-const readEvents = (query: KeyName, after: string | null) =>
-  ask(
-    api['parked-keys'].events.$get({
-      query: { ...query, limit: String(pageEvents), ...(after !== null && { after }) },
-    }),
-  );
+const readEvents = async (key: KeyName, after: string | null) => {
+  const query = { ...key, limit: String(pageEvents), ...(after !== null && { after }) };
+  return { ...(await ask(api['parked-keys'].events.$get({ query }))), after };
+};
 
 export function KeyPage() {
   const [query, setQuery] = useSearchParams();
@@ -152,7 +150,6 @@ export function KeyPage() {
             <Pager
               {...events.data}
               shown={events.data.events.length}
-              after={after}
               onGo={(to) => go(to === null ? {} : { after: to })}
             />
           )}

@@ -20,17 +20,15 @@ const everyMs = 10_000;
 
 type Asked = { readonly topic: string | null; readonly key: string | null; readonly after: string | null };
 
-const read = ({ topic, key, after }: Asked) =>
-  ask(
-    api['parked-keys'].$get({
-      query: {
-        limit: String(pageKeys),
-        ...(topic !== null && { topic }),
-        ...(key !== null && { key }),
-        ...(after !== null && { after }),
-      },
-    }),
-  );
+const read = async ({ topic, key, after }: Asked) => {
+  const query = {
+    limit: String(pageKeys),
+    ...(topic !== null && { topic }),
+    ...(key !== null && { key }),
+    ...(after !== null && { after }),
+  };
+  return { ...(await ask(api['parked-keys'].$get({ query }))), after };
+};
 type Key = Awaited<ReturnType<typeof read>>['keys'][number];
 
 const fields: readonly [FilterField<'key' | 'topic'>, ...FilterField<'key' | 'topic'>[]] = [
@@ -137,12 +135,7 @@ export function KeyList() {
           ) : (
             <Table keys={page.data.keys} picked={picked} onPick={setPicked} />
           )}
-          <Pager
-            {...page.data}
-            shown={page.data.keys.length}
-            after={asked.after}
-            onGo={(after) => go({ after })}
-          />
+          <Pager {...page.data} shown={page.data.keys.length} onGo={(after) => go({ after })} />
         </section>
       )}
     </>

@@ -15,12 +15,10 @@ export function SubjectList() {
   const after = search.get('after');
   const page = useQuery({
     queryKey: ['schemas', like, after],
-    queryFn: () =>
-      ask(
-        api.schemas.$get({
-          query: { ...(like === '' ? {} : { like }), ...(after === null ? {} : { after }) },
-        }),
-      ),
+    queryFn: async () => {
+      const query = { ...(like === '' ? {} : { like }), ...(after === null ? {} : { after }) };
+      return { ...(await ask(api.schemas.$get({ query }))), after };
+    },
     placeholderData: keepPreviousData,
   });
   useListKeys({ isReady: page.data !== undefined });
@@ -111,7 +109,7 @@ export function SubjectList() {
           <Pager
             total={page.data.total}
             shown={page.data.subjects.length}
-            after={after}
+            after={page.data.after}
             next={page.data.next}
             onGo={(next) =>
               setSearch({ ...(like === '' ? {} : { like }), ...(next === null ? {} : { after: next }) })

@@ -41,16 +41,14 @@ export function TopicList() {
     queryKey: ['topics', like, after],
     // The server has tried for long enough.
     retry: false,
-    queryFn: () =>
-      ask(
-        api.topics.$get({
-          query: {
-            limit: pageTopics,
-            ...(like === '' ? {} : { like }),
-            ...(after === null ? {} : { after }),
-          },
-        }),
-      ),
+    queryFn: async () => {
+      const query = {
+        limit: pageTopics,
+        ...(like === '' ? {} : { like }),
+        ...(after === null ? {} : { after }),
+      };
+      return { ...(await ask(api.topics.$get({ query }))), after };
+    },
     placeholderData: keepPreviousData,
     refetchInterval: ({ state }) => (state.error === null ? everyMs : failedEveryMs),
   });
@@ -216,7 +214,7 @@ export function TopicList() {
           <Pager
             total={topics.data.total}
             shown={topics.data.topics.length}
-            after={after}
+            after={topics.data.after}
             next={topics.data.next}
             onGo={(next) => go({ after: next })}
           />
