@@ -2,12 +2,14 @@
 import type { Admin, Kafka } from 'kafkajs';
 import type { Config } from '../config/config.ts';
 import { isProgressTopic } from '../config/topic-patterns.ts';
+import { connectAdmin } from '../connect/kafka.ts';
 import { asRelayError } from '../errors.ts';
 import type { Lsn } from '../model/position.ts';
 import { type Progress, parseProgress } from '../model/progress.ts';
 import type { Writer } from './producers.ts';
 import {
   assertVisible,
+  isAbsent,
   listTopics,
   type PartitionRange,
   readTopics,
@@ -112,7 +114,8 @@ function tails(ranges: readonly PartitionRange[], offsets: bigint | undefined): 
 
 /**
  * Finds the producers of other slots, whose progress is in topics of their own, and those of this slot's replays. Topics
- * that may not be read are skipped; the records of their producers are then strangers like any.
+ * that may not be read, or that somebody deletes meanwhile, are skipped; the records of their producers are then strangers
+ * like any.
  *
  * A slot of the same name in another cluster of Postgres is another one: then the lineage tells.
  * @throws RelayError KAFKA_*
@@ -126,7 +129,7 @@ export async function findProducers(
     try {
       await readTopics({
         kafka,
-        ranges: tails(await stableRanges(admin, [topic]), tailOffsets),
+        ranges: tails(await rangesApart(kafka, topic), tailOffsets),
         stallMs,
         onRecords: (records) => {
           for (const { key, value, producerId } of records) {
@@ -142,8 +145,23 @@ export async function findProducers(
         },
       });
     } catch (error) {
-      if (asRelayError(error).code !== 'KAFKA_UNAUTHORIZED') throw error;
+      const isHidden = asRelayError(error).code === 'KAFKA_UNAUTHORIZED';
+      if (!isHidden && !(await isAbsent(admin, topic, error))) throw error;
     }
+}
+
+/**
+ * Over connections of its own. An admin client of kafkajs asks for all topics that it was ever asked for, with each later
+ * question about any of them, and fails once one is deleted: a topic of others must not end what is read of one's own.
+ */
+async function rangesApart(kafka: Kafka, topic: string): Promise<readonly PartitionRange[]> {
+  const admin = kafka.admin();
+  try {
+    await connectAdmin(admin);
+    return await stableRanges(admin, [topic]);
+  } finally {
+    await admin.disconnect().catch(() => {});
+  }
 }
 
 type ProducersOf = Pick<

@@ -110,6 +110,15 @@ export async function assertVisible(admin: Admin, topics: readonly string[]): Pr
 }
 
 /**
+ * Whether an error says that there is no such topic. A client's error alone may be about another one that it was asked for
+ * before.
+ * @throws RelayError KAFKA_*
+ */
+export async function isAbsent(admin: Admin, topic: string, error: unknown): Promise<boolean> {
+  return kafkaErrorType(error) === 'UNKNOWN_TOPIC_OR_PARTITION' && !(await listTopics(admin)).includes(topic);
+}
+
+/**
  * The topics up to their last stable offsets: before the oldest transaction that is open or lacks markers.
  * @throws RelayError KAFKA_*
  */

@@ -6,8 +6,14 @@ import type { Admin, Kafka } from 'kafkajs';
 import { hasRelayHeaders, replayOf } from '../../audit/audited.ts';
 import { isAvro } from '../../audit/decoder.ts';
 import { extendToHighWatermarks } from '../../audit/high-watermarks.ts';
-import { headerText, type PartitionRange, readTopics, type TopicRecord } from '../../audit/read-topics.ts';
-import { kafkaError, kafkaErrorType } from '../../connect/kafka.ts';
+import {
+  headerText,
+  isAbsent,
+  type PartitionRange,
+  readTopics,
+  type TopicRecord,
+} from '../../audit/read-topics.ts';
+import { kafkaError } from '../../connect/kafka.ts';
 import { partitionOf } from '../../encode/murmur2.ts';
 import type { FoundRecord, Looked, Unread } from './found.ts';
 import type { Publishers } from './publishers.ts';
@@ -115,7 +121,7 @@ class Search implements RecordsFound {
         .map(({ partition, low, high }) => ({ topic, partition, low: BigInt(low), end: BigInt(high) }))
         .sort((a, b) => a.partition - b.partition);
     } catch (error) {
-      if (kafkaErrorType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION')
+      if (!(await isAbsent(this.#options.admin, topic, error)))
         throw kafkaError(error, `reading the offsets of topic ${topic}`);
       this.absent.push(topic);
       return undefined;
