@@ -144,6 +144,7 @@ type PushedRequest = {
 
 const questions: ReadonlySet<string> = new Set([
   'ApiVersions',
+  'Metadata',
   'ListOffsets',
   'DescribeProducers',
   'DescribeTransactions',
@@ -171,6 +172,8 @@ function describe(request: DecodedRequest): string {
     case 'ListOffsets':
     case 'DescribeProducers':
       return `${name} ×${request.partitions.length}`;
+    case 'Metadata':
+      return `${name} ${request.topics.join(' ')}`;
     case 'ApiVersions':
     case 'DescribeTransactions':
       return name;
@@ -251,18 +254,9 @@ class ModelClient {
   }
 
   async addMultipleTargetTopics(): Promise<void> {}
-  async refreshMetadata(): Promise<void> {}
 
   findBroker({ nodeId }: { nodeId: number }): Promise<ModelBroker> {
     return this.#broker(nodeId);
-  }
-
-  findTopicPartitionMetadata(topic: string): { partitionId: number; leader: number }[] {
-    const { cluster } = this.#options;
-    return (cluster.partitions(topic) ?? []).map(({ partition, leader, isFenced }) => ({
-      partitionId: partition,
-      leader: isFenced ? -1 : cluster.brokers.indexOf(leader),
-    }));
   }
 
   async #broker(nodeId: number): Promise<ModelBroker> {

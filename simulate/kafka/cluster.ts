@@ -53,6 +53,7 @@ const versionsOf40: Supported['versions'] = {
   0: { minVersion: 0, maxVersion: 13 },
   1: { minVersion: 4, maxVersion: 18 },
   2: { minVersion: 1, maxVersion: 11 },
+  3: { minVersion: 0, maxVersion: 13 },
   18: { minVersion: 0, maxVersion: 4 },
   22: { minVersion: 0, maxVersion: 5 },
   24: { minVersion: 0, maxVersion: 5 },

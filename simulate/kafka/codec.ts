@@ -24,6 +24,7 @@ export type DecodedRequest = Versioned &
     | (Identity & { readonly api: 'EndTxn'; readonly isCommit: boolean })
     | (Identity & { readonly api: 'InitProducerId'; readonly timeoutMs: number })
     | { readonly api: 'ApiVersions' }
+    | { readonly api: 'Metadata'; readonly topics: readonly string[] }
     | (Place & {
         readonly api: 'Fetch';
         readonly fromOffset: number;
@@ -42,6 +43,7 @@ const apis: Readonly<Record<Api, { readonly key: number; readonly flexibleFrom: 
   Produce: { key: 0, flexibleFrom: 9 },
   Fetch: { key: 1, flexibleFrom: 12 },
   ListOffsets: { key: 2, flexibleFrom: 6 },
+  Metadata: { key: 3, flexibleFrom: 9 },
   ApiVersions: { key: 18, flexibleFrom: 3 },
   InitProducerId: { key: 22, flexibleFrom: 2 },
   AddPartitionsToTxn: { key: 24, flexibleFrom: 3 },
@@ -74,6 +76,8 @@ function decode(api: Api, version: number, reader: Reader): DecodedRequest {
       return decodeFetch(version, reader);
     case 'ApiVersions':
       return { api, version };
+    case 'Metadata':
+      return { api, version, topics: reader.list(() => reader.string()) };
     case 'Produce':
       return { api, version, transactionalId: reader.string(), batches: decodeProduce(reader) };
     case 'InitProducerId': {
@@ -216,6 +220,33 @@ export function encodeListOffsetsAnswer(ends: readonly Produced[], version = 5):
   const write = ({ partition, error, offset }: Produced) =>
     writer.int32(partition).int16(error).int64(-1).int64(offset).int32(0);
   writer.list(byTopic(ends), ([topic, group]) => writer.string(topic).list(group, write));
+  return writer.bytes;
+}
+
+/** A topic as brokers know it. */
+export type KnownTopic = {
+  readonly topic: string;
+  readonly error: number;
+  /** The leader is -1 where there is none. */
+  readonly partitions: readonly { readonly partition: number; readonly leader: number }[];
+};
+
+/** Names no broker: the clients of the model know them. */
+export function encodeMetadataAnswer(topics: readonly KnownTopic[], version = 5): Buffer {
+  const writer = answerTo('Metadata', version).int32(0);
+  const none: readonly never[] = [];
+  writer
+    .list(none, () => {})
+    .noString()
+    .int32(-1);
+  writer.list(topics, ({ topic, error, partitions }) => {
+    writer.int16(error).string(topic).byte(0);
+    writer.list(partitions, ({ partition, leader }) => {
+      writer.int16(0).int32(partition).int32(leader);
+      // Replicas, those in sync, those that are offline.
+      for (let i = 0; i < 3; i++) writer.list(none, () => {});
+    });
+  });
   return writer.bytes;
 }
 

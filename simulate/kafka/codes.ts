@@ -2,6 +2,7 @@
 export const codes = {
   unknownServerError: -1,
   none: 0,
+  unknownTopic: 3,
   notLeader: 6,
   coordinatorLoadInProgress: 14,
   notCoordinator: 16,

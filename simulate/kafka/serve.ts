@@ -12,6 +12,7 @@ import {
   encodeFetchAnswer,
   encodeInitAnswer,
   encodeListOffsetsAnswer,
+  encodeMetadataAnswer,
   encodeProduceAnswer,
 } from './codec.ts';
 import { codes } from './codes.ts';
@@ -45,6 +46,9 @@ export function serveRequest(served: Served, request: DecodedRequest, answer: An
     case 'ApiVersions':
       answer(encodeApiVersionsAnswer(served.cluster.supported, request.version));
       break;
+    case 'Metadata':
+      serveMetadata(served, request, answer);
+      break;
     case 'Produce':
       serveProduce(served, request, answer);
       break;
@@ -67,6 +71,17 @@ export function serveRequest(served: Served, request: DecodedRequest, answer: An
       serveDescribeTransactions(served, request, answer);
       break;
   }
+}
+
+function serveMetadata({ cluster }: Served, { topics, version }: Of<'Metadata'>, answer: Answer): void {
+  const known = topics.map((topic) => {
+    const partitions = (cluster.partitions(topic) ?? []).map(({ partition, leader, isFenced }) => ({
+      partition,
+      leader: isFenced ? -1 : cluster.brokers.indexOf(leader),
+    }));
+    return { topic, error: partitions.length > 0 ? codes.none : codes.unknownTopic, partitions };
+  });
+  answer(encodeMetadataAnswer(known, version));
 }
 
 function serveProduce({ cluster }: Served, request: Of<'Produce'>, answer: Answer): void {

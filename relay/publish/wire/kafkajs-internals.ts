@@ -67,9 +67,7 @@ export type Cluster = {
   connect(): Promise<void>;
   disconnect(): Promise<void>;
   addMultipleTargetTopics(topics: readonly string[]): Promise<void>;
-  refreshMetadata(): Promise<void>;
   findBroker(which: { nodeId: number }): Promise<Broker>;
-  findTopicPartitionMetadata(topic: string): readonly { partitionId: number; leader: number }[];
 };
 
 export type RequestName = { readonly apiKey: number; readonly apiName: string; readonly apiVersion: number };

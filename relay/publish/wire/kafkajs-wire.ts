@@ -19,6 +19,8 @@ import {
   type RequestName,
   type Throttled,
 } from './kafkajs-internals.ts';
+import { decodeMetadata, metadataRequest } from './metadata.ts';
+import type { Place } from './questions.ts';
 
 /** A request that the relay encodes itself. `body` follows the request header and is written without a copy. */
 export type WireRequest = RequestName & {
@@ -36,13 +38,15 @@ const transactionCoordinator = 1;
 export class Wire {
   readonly #cluster: Cluster;
   readonly #leaders = new Map<string, Broker>();
+  /** By topic: who leads each partition, -1 where nobody does. */
+  readonly #leaderIds = new Map<string, ReadonlyMap<number, number>>();
 
   private constructor(cluster: Cluster) {
     this.#cluster = cluster;
   }
 
   /**
-   * Opens a wire with the settings of `kafka`, connects it and loads the metadata of the topics.
+   * Opens a wire with the settings of `kafka`, connects it and finds out whether the topics are there.
    * @throws the client's errors
    */
   static async open(kafka: Kafka, topics: readonly string[]): Promise<Wire> {
@@ -81,7 +85,7 @@ export class Wire {
     return this.#cluster.findBroker({ nodeId: coordinator.nodeId });
   }
 
-  /** The connected leader of a partition. */
+  /** The connected leader of a partition, as it was when it was asked for first. @throws the client's errors */
   async leader(topic: string, partition: number): Promise<Broker> {
     const name = `${topic}/${partition}`;
     const known = this.#leaders.get(name);
@@ -91,16 +95,34 @@ export class Wire {
     return leader;
   }
 
+  /** Has the leader looked up again. For a caller that goes on with this wire after an error. */
+  forgetLeader({ topic, partition }: Place): void {
+    this.#leaders.delete(`${topic}/${partition}`);
+    this.#leaderIds.delete(topic);
+  }
+
   /** kafkajs silently drops records for a partition that it does not know. Here that is an error. */
   async #leaderId(topic: string, partition: number): Promise<number> {
-    await this.#cluster.addMultipleTargetTopics([topic]);
-    const find = () =>
-      this.#cluster.findTopicPartitionMetadata(topic).find(({ partitionId }) => partitionId === partition);
-    if (find() === undefined) await this.#cluster.refreshMetadata();
-    const leader = find()?.leader;
+    const known = this.#leaderIds.get(topic)?.get(partition) ?? -1;
+    const leader = known >= 0 ? known : (await this.#askLeaders(topic)).get(partition);
     if (leader === undefined) throw protocolError(codes.unknownTopicOrPartition);
     if (leader < 0) throw protocolError(codes.leaderNotAvailable);
     return leader;
+  }
+
+  /**
+   * Of one topic alone. kafkajs asks for each topic that it has ever been asked for, and learns nothing about any of them
+   * where one was deleted, or, after 4 s of retries, where a partition of one has no leader.
+   */
+  async #askLeaders(topic: string): Promise<ReadonlyMap<number, number>> {
+    const any = await this.#cluster.brokerPool.findConnectedBroker();
+    const { topicMetadata } = await this.send(any, metadataRequest([topic]), decodeMetadata);
+    const [found] = topicMetadata;
+    if (found === undefined) throw protocolError(codes.unknownTopicOrPartition);
+    if (found.topicErrorCode !== 0) throw protocolError(found.topicErrorCode);
+    const leaders = new Map(found.partitionMetadata.map(({ partitionId, leader }) => [partitionId, leader]));
+    this.#leaderIds.set(topic, leaders);
+    return leaders;
   }
 
   /** @throws the client's errors: a lost connection, a request timeout */

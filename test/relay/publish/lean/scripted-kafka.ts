@@ -12,12 +12,13 @@ import {
   encodeApiVersionsAnswer,
   encodeEndTxnAnswer,
   encodeInitAnswer,
+  encodeMetadataAnswer,
   encodeProduceAnswer,
   type Identified,
 } from '../../../../simulate/kafka/codec.ts';
 
-/** What this client is sent as bytes. */
-type Sent = Exclude<DecodedRequest, { api: Unknown }>;
+/** What this client is sent as bytes, and the script answers. */
+type Sent = Exclude<DecodedRequest, { api: Unknown | 'Metadata' }>;
 /** What these brokers do not support, or a producer does not send them. */
 type Unknown = 'Fetch' | 'ListOffsets' | 'DescribeProducers' | 'DescribeTransactions';
 const unknown: ReadonlySet<string> = new Set<Unknown>([
@@ -160,6 +161,10 @@ class ScriptedBroker {
       written = [];
       sendRequest();
       const request = decodeRequest(Buffer.concat(written));
+      if (request.api === 'Metadata') {
+        entry.resolve({ payload: this.#leaders(request.topics) });
+        return;
+      }
       if (!isSent(request)) throw new Error(`unexpected request ${request.api}`);
       this.#waiting.add(entry.reject);
       const reply = this.#kafka.next({ api: request.api, broker: this.id, request });
@@ -192,6 +197,13 @@ class ScriptedBroker {
     if (reply === 'lost') throw new kafkajs.KafkaJSConnectionError('connection reset');
     if (typeof reply === 'number' && reply !== 0) throw protocolError(reply);
     return { producerId: String(producerId), producerEpoch: epoch };
+  }
+
+  #leaders(topics: readonly string[]): Buffer {
+    const leaderOf = this.#kafka.options.leaderOf ?? (() => 0);
+    const partitions = (topic: string) =>
+      [0, 1, 2, 3].map((partition) => ({ partition, leader: leaderOf(topic, partition) }));
+    return encodeMetadataAnswer(topics.map((topic) => ({ topic, error: 0, partitions: partitions(topic) })));
   }
 
   #answer(request: Sent, reply: Exclude<Reply, 'lost' | 'silence'>): Buffer {
@@ -267,7 +279,6 @@ class ScriptedCluster {
   }
 
   async addMultipleTargetTopics(): Promise<void> {}
-  async refreshMetadata(): Promise<void> {}
 
   async findBroker({ nodeId }: { nodeId: number }): Promise<ScriptedBroker> {
     const known = this.#brokers[nodeId];
@@ -276,10 +287,5 @@ class ScriptedCluster {
     this.#brokers[nodeId] = broker;
     this.#kafka.brokers.push(broker);
     return broker;
-  }
-
-  findTopicPartitionMetadata(topic: string): { partitionId: number; leader: number }[] {
-    const leaderOf = this.#kafka.options.leaderOf ?? (() => 0);
-    return [0, 1, 2, 3].map((partitionId) => ({ partitionId, leader: leaderOf(topic, partitionId) }));
   }
 }
