@@ -57,6 +57,7 @@ const comparing = 'test/relay/audit/compare.test.ts';
 
 const standing = 'test/relay/audit/standing/standing.stack.test.ts';
 const embedded = 'test/relay/library/relay.stack.test.ts';
+const standingLooks = 'test/relay/publish/lean/markers-standing.kafka.test.ts';
 const claimedFate = 'test/relay/publish/lean/claimed-fate.test.ts';
 const gate = 'test/relay/model/gate.test.ts';
 const gatekeeper = 'test/relay/stream/gatekeeper.test.ts';
@@ -926,9 +927,49 @@ export const mutants: readonly Mutant[] = [
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/publish/lean/markers.ts',
-    find: '      if (!(error instanceof RelayError)) throw error;\n',
-    replace: '      if (!(error instanceof SyntaxError)) throw error;\n',
+    find: '      if (error instanceof RelayError) {\n',
+    replace: '      if (error instanceof RelayError) {\n        throw error;\n',
     tests: ['test/relay/publish/lean/markers.kafka.test.ts'],
+  },
+  {
+    name: 'a partition where consumers stand is forgotten if the last transaction still ends',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/publish/lean/markers.ts',
+    find: 'under load it is so at each look.\n    await this.#untilEnded(asking);\n',
+    replace: 'under load it is so at each look.\n',
+    tests: [standingLooks],
+    only: 'named while the last transaction',
+  },
+  {
+    name: 'the look at a quiet partition asks its former leader for as long as the connections last',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/publish/lean/markers.ts',
+    find: '      asking.wire.forgetLeader(place);\n      return [];\n',
+    replace: '      return [];\n',
+    tests: [standingLooks],
+    only: 'finds the new leader',
+  },
+  {
+    name: 'a partition that had no leader has none for as long as the connections last',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/publish/wire/kafkajs-wire.ts',
+    find: 'get(partition) ?? -1;\n    const leader = known >= 0 ? known :',
+    replace: 'get(partition);\n    const leader = known !== undefined ? known :',
+    tests: [standingLooks],
+    only: 'without a leader keeps no look',
+  },
+  {
+    name: 'a partition without a leader keeps the relay from all others where consumers stand',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/publish/lean/markers.ts',
+    find: '        found.push(...looked);\n',
+    replace: '        found.push(...looked);\n        if (looked.length === 0) break;\n',
+    tests: [standingLooks],
+    only: 'keeps no look',
   },
   {
     name: 'ordinary transactions have the epoch of those that finish committed ones',

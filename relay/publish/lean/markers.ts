@@ -284,25 +284,25 @@ export class Markers {
     this.#memory.standing = [];
     const found: Unfinished[] = [];
     let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(protocolError(codes.requestTimedOut)), standingLookMs);
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(resolve, standingLookMs, 'late');
     });
     try {
       for (const place of places) {
-        const looked = this.#lookAndTell(asking, place);
-        found.push(...(await Promise.race([looked, late])));
+        const looked = await Promise.race([this.#lookAndTell(asking, place), late]);
+        if (looked === 'late') {
+          asking.wire.forgetLeader(place);
+          break;
+        }
+        found.push(...looked);
       }
       return found;
-    } catch (error) {
-      // A connection is lost: the transaction needs others.
-      if (kafkaErrorType(error) === undefined && obstacleOf(error) === 'moved') throw error;
-      return [];
     } finally {
       clearTimeout(timer);
-      late.catch(() => {});
     }
   }
 
+  /** A partition without a leader, or of a topic that was deleted, delays neither a transaction nor the looks at others. */
   async #lookAndTell(asking: Asking, place: Place): Promise<Unfinished[]> {
     const name = nameOf(place);
     try {
@@ -311,9 +311,15 @@ export class Markers {
       const told = looked.map(async (one) => ({ ...one, fate: await this.#fateOf(asking, one) }));
       return await Promise.all(told);
     } catch (error) {
-      if (!(error instanceof RelayError)) throw error;
-      if (!this.#memory.untold.has(name)) report({ ...place, did: 'untold' });
-      this.#memory.untold.add(name);
+      if (error instanceof RelayError) {
+        if (!this.#memory.untold.has(name)) report({ ...place, did: 'untold' });
+        this.#memory.untold.add(name);
+        return [];
+      }
+      // A connection is lost: the transaction needs others.
+      if (kafkaErrorType(error) === undefined && obstacleOf(error) === 'moved') throw error;
+      // Where nothing is published, no failed Produce has these connections replaced.
+      asking.wire.forgetLeader(place);
       return [];
     }
   }

@@ -2,7 +2,6 @@
 export const codes = {
   unknownTopicOrPartition: 3,
   leaderNotAvailable: 5,
-  requestTimedOut: 7,
   topicAuthorizationFailed: 29,
   /**
    * Of brokers that offer the request: the coordinator cannot store the state of a producer that has used protocol 2, since
