@@ -909,8 +909,8 @@ export const mutants: readonly Mutant[] = [
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/publish/lean/markers.ts',
-    find: "    if (state === 'Ongoing' && !isOwn) throw",
-    replace: "    if (state === 'never' && !isOwn) throw",
+    find: "    if (described?.state === 'Ongoing' && !isOwn) throw",
+    replace: "    if (described?.state === 'never' && !isOwn) throw",
     tests: ['test/relay/publish/lean/markers.kafka.test.ts'],
   },
   {

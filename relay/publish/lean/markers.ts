@@ -109,19 +109,16 @@ export class Markers {
    * returns keeps it for a successor, if this session ends before it has looked at the partition of the progress.
    */
   async beforeTakeover(asking: Pick<Asking, 'wire' | 'coordinator'>, timeoutMs: number): Promise<number> {
-    const { wire, coordinator } = asking;
-    if (!supports(coordinator, questions.describeTransactions)) return timeoutMs;
+    const { wire } = asking;
     const { progress, transactionalId } = this.#options;
     // Without a leader there the session cannot begin, and the marker of the abort would be left out.
     await this.#ask(wire, {
       broker: await wire.leader(progress.topic, progress.partition),
       parts: [progress],
     });
-    const request = transactionRequest(transactionalId);
-    const described = await wire.send(coordinator, request, decodeTransaction);
-    const { errorCode, state, epoch, places } = described;
-    if (errorCode === codes.transactionalIdNotFound) return timeoutMs;
-    if (errorCode !== 0) throw protocolError(errorCode);
+    const described = await this.#describe(asking);
+    if (described === undefined) return timeoutMs;
+    const { state, epoch, places } = described;
     if (isMendUndone(described)) this.#reportUndone(described);
     if (isMendOpen(described)) await commitFor(asking, transactionalId, described);
     if (state === 'Ongoing') await this.#untilLed(wire, places);
@@ -216,17 +213,11 @@ export class Markers {
    * A coordinator that is asked to raise an epoch aborts what is open, even if the producer has a successor. It may be what
    * that finishes.
    */
-  async beforeRaise({
-    wire,
-    coordinator,
-    producer,
-  }: Pick<Asking, 'wire' | 'coordinator' | 'producer'>): Promise<void> {
-    if (!supports(coordinator, questions.describeTransactions)) return;
-    const request = transactionRequest(this.#options.transactionalId);
-    const { errorCode, state, producerId, epoch } = await wire.send(coordinator, request, decodeTransaction);
-    if (errorCode !== 0) throw protocolError(errorCode);
-    const isOwn = producerId === producer.producerId && epoch === producer.producerEpoch;
-    if (state === 'Ongoing' && !isOwn) throw protocolError(codes.invalidProducerEpoch);
+  async beforeRaise(asking: Pick<Asking, 'wire' | 'coordinator' | 'producer'>): Promise<void> {
+    const described = await this.#describe(asking);
+    const { producerId, producerEpoch } = asking.producer;
+    const isOwn = described?.producerId === producerId && described.epoch === producerEpoch;
+    if (described?.state === 'Ongoing' && !isOwn) throw protocolError(codes.invalidProducerEpoch);
   }
 
   /** Notes the answer to Produce. If nothing lies between two transactions in a partition, not even a marker, one is missing. */
@@ -362,12 +353,22 @@ export class Markers {
   }
 
   /** The markers of this session's last transaction may be on their way still. */
-  async #untilEnded({ wire, coordinator }: Asking): Promise<void> {
-    if (!supports(coordinator, questions.describeTransactions)) return;
+  async #untilEnded(asking: Asking): Promise<void> {
+    const described = await this.#describe(asking);
+    if (described?.state.startsWith('Prepare') === true) throw protocolError(codes.concurrentTransactions);
+  }
+
+  /** The last transaction, as its coordinator knows it; undefined if it knows none, or is too old to be asked. */
+  async #describe({
+    wire,
+    coordinator,
+  }: Pick<Asking, 'wire' | 'coordinator'>): Promise<TransactionAnswer | undefined> {
+    if (!supports(coordinator, questions.describeTransactions)) return undefined;
     const request = transactionRequest(this.#options.transactionalId);
-    const { errorCode, state } = await wire.send(coordinator, request, decodeTransaction);
-    if (errorCode !== 0) throw protocolError(errorCode);
-    if (state.startsWith('Prepare')) throw protocolError(codes.concurrentTransactions);
+    const described = await wire.send(coordinator, request, decodeTransaction);
+    if (described.errorCode === codes.transactionalIdNotFound) return undefined;
+    if (described.errorCode !== 0) throw protocolError(described.errorCode);
+    return described;
   }
 
   async #fateOf({ wire, producer }: Asking, { broker, firstOffset, ...place }: Unfinished): Promise<Fate> {
