@@ -40,10 +40,11 @@ beforeAll(async () => {
 }, 3 * minutes);
 afterAll(() => kafka?.stop());
 
-async function topicOn(name: string, replicas: number[]): Promise<string> {
+/** @param replicas of each partition */
+async function topicOn(name: string, ...replicas: number[][]): Promise<string> {
   const topic = unique(name);
   const configEntries = [{ name: 'min.insync.replicas', value: '1' }];
-  const replicaAssignment = [{ partition: 0, replicas }];
+  const replicaAssignment = replicas.map((each, partition) => ({ partition, replicas: each }));
   await createTopics([{ topic, replicaAssignment, configEntries }], kafka.brokers);
   return topic;
 }
@@ -171,6 +172,15 @@ test('a partition without a leader keeps no look from the others, and is looked 
   await untilLed(alone, fragile);
   expect(await session.wire.leader(alone, 0)).toBe(await session.wire.broker(fragile));
   await vi.waitFor(async () => expect(await session.lookAt(alone, other)).toEqual([alone, other]), soon);
+});
+
+test('a partition without a leader keeps the leaders of the others in its topic from nobody', async () => {
+  const topic = await topicOn('halved', [fragile], [steady]);
+  const node = kafka.nodes[fragile - 1]!;
+  node.kill('SIGTERM');
+  onTestFinished(() => node.restart());
+  await vi.waitFor(async () => expect(await refusalOf(topic)).toBe('LEADER_NOT_AVAILABLE'), soon);
+  await onWire(async (wire) => expect(await wire.leader(topic, 1)).toBe(await wire.broker(steady)));
 });
 
 test('a topic that was deleted keeps no look from the others', async () => {
