@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
-import { extname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { nodeFlags } from '../relay/config/node-flags.ts';
 import { packageRoot } from '../relay/config/package-root.ts';
@@ -15,7 +15,7 @@ import { cacheFolder } from '../stack/cache.ts';
 import { alone } from '../stack/fill-once.ts';
 import type { Run } from '../stack/run.ts';
 import { endsWithUs } from './ends-with-us.ts';
-import type { Environment } from './relay-process.ts';
+import { type Environment, mainFile } from './relay-process.ts';
 
 const root = packageRoot;
 /** The package has the pages, and no sources to build them from. */
@@ -93,8 +93,7 @@ export class ConsoleProcess {
     await buildConsole();
     // The cache of compiled code would be written.
     const { NODE_COMPILE_CACHE: _, ...rest } = env;
-    const main = join(import.meta.dirname, '..', 'relay', `main${extname(import.meta.filename)}`);
-    const child = spawn(process.execPath, [...nodeFlags, ...withoutDisk, main, 'console'], {
+    const child = spawn(process.execPath, [...nodeFlags, ...withoutDisk, mainFile, 'console'], {
       env: { ...rest, TMPDIR: '/dev/null/none' },
       cwd: readOnlyFolder,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -16,7 +16,9 @@ import type { Run } from '../stack/run.ts';
 import { endsWithUs } from './ends-with-us.ts';
 
 const ownCheckout = path.join(import.meta.dirname, '..');
-const mainFile = path.join(ownCheckout, 'relay', `main${path.extname(import.meta.filename)}`);
+/** The tests bundle it once, and name the bundle there: test/support/bundled-relay.ts. */
+export const mainFile =
+  process.env.RELAY_MAIN ?? path.join(ownCheckout, 'relay', `main${path.extname(import.meta.filename)}`);
 /** Of sources, or of what is built of them. */
 function mainOf(checkout: string): string {
   const [source, built] = ['ts', 'js'].map((kind) => path.join(checkout, 'relay', `main.${kind}`));

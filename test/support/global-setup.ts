@@ -12,6 +12,7 @@ import { ignoreNegativeTimeouts } from '../../relay/connect/kafkajs-warnings.ts'
 import { migrate } from '../../relay/operations/migrate/migrate.ts';
 import { serverSource } from '../../stack/fetch.ts';
 import { type Stack, startStack } from '../../stack/stack.ts';
+import { bundleRelay } from './bundled-relay.ts';
 import { unique } from './unique.ts';
 
 declare module 'vitest' {
@@ -59,6 +60,8 @@ async function open(): Promise<Desk> {
   // The one step that may take minutes, once: not within the time limit of a test's hook. What is missing is said
   // again to the first file that needs it.
   await serverSource(onProgress).catch(() => {});
+  // The processes of the tests inherit it. Who wants to see lines of the sources gives relay/main.ts.
+  process.env.RELAY_MAIN ??= await bundleRelay();
 
   let stack: Promise<Stack> | undefined;
   let addresses: Promise<ServerAddresses> | undefined;
