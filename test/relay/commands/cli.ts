@@ -1,10 +1,7 @@
 /** Runs the command line as a process of its own, as a person or a script does. */
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
-import { inheritedEnv } from '../../../harness/relay-process.ts';
-
-const entry = fileURLToPath(new URL('../../../bin/outbox-relay.js', import.meta.url));
+import { inheritedEnv, mainFile } from '../../../harness/relay-process.ts';
 
 export type CliResult = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 
@@ -14,7 +11,7 @@ export function runCli(
   env: Readonly<Record<string, string>> = {},
   cwd?: string,
 ): Promise<CliResult> {
-  const child = spawn(process.execPath, [entry, ...args], {
+  const child = spawn(process.execPath, [mainFile, ...args], {
     cwd,
     env: { ...inheritedEnv(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
