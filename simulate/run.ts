@@ -238,6 +238,8 @@ class Run {
     this.#recoveryMs = Math.max(0, this.#scheduler.nowMs - this.#lastFaultMs);
     // The next transaction to a partition ends what Kafka has left open there. Until then its readers wait.
     if (this.#kafka.skippedMarkerShare > 0 && this.#violation === undefined) await this.#writeEverywhere();
+    // A release counts as done before Kafka has committed it. That must not wait for a broker until the end of the run.
+    await this.#runUntil(() => this.#cluster.brokers.every(({ isUp }) => isUp));
     await this.#releaseAll();
     const endMs = Math.max(this.#scheduler.nowMs, this.#network.lastLateMs, this.#lastPauseMs) + quietMs;
     await this.#runUntil(() => this.#scheduler.nowMs > endMs);
