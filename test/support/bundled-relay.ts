@@ -11,7 +11,10 @@ import { pathToFileURL } from 'node:url';
 import { build, type Plugin, type Rolldown } from 'vite';
 
 const root = path.join(import.meta.dirname, '../..');
-/** Where Node finds the libraries from. */
+/**
+ * Where Node finds the libraries from. Other checkouts may share it, as the copies do that `npm run mutants` breaks: so the
+ * name of each file tells what is in it.
+ */
 const folder = path.join(root, 'node_modules/.bundled-relay');
 
 /** Of many modules, and without a file or a state that another copy of them would share. */
@@ -34,7 +37,7 @@ export async function bundleRelay(): Promise<string> {
       target: 'node24',
       minify: false,
       write: false,
-      rolldownOptions: { output: { entryFileNames: 'main.js', chunkFileNames: '[name]-[hash].js' } },
+      rolldownOptions: { output: { entryFileNames: '[name]-[hash].js', chunkFileNames: '[name]-[hash].js' } },
     },
   })) as Rolldown.RolldownOutput;
   await mkdir(folder, { recursive: true });
@@ -42,7 +45,7 @@ export async function bundleRelay(): Promise<string> {
   for (const file of output)
     if (file.type === 'chunk') await place(path.join(folder, file.fileName), file.code);
   await removeOld(new Set(['package.json', ...output.map(({ fileName }) => fileName)]));
-  return path.join(folder, 'main.js');
+  return path.join(folder, output[0].fileName);
 }
 
 /** A module that asks where it lies is told where its source lies. */
