@@ -953,6 +953,15 @@ export const mutants: readonly Mutant[] = [
     only: 'finds the new leader',
   },
   {
+    name: 'a topic of others without a leader keeps the relay from starting',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/connect/kafkajs-metadata.ts',
+    find: 'if (topics.length > 0) return',
+    replace: 'if (topics.length >= 0) return',
+    tests: ['test/relay/whole/leaderless.stack.test.ts'],
+  },
+  {
     name: 'a partition that had no leader has none for as long as the connections last',
     promise: 'no silence',
     invariants: ['I8'],

@@ -7,6 +7,7 @@ import { forKafkajs, realHost, withRealHosts } from '../config/broker-address.ts
 import type { Config } from '../config/config.ts';
 import { type ErrorCode, messageOf, RelayError } from '../errors.ts';
 import './compression/codecs.ts';
+import './kafkajs-metadata.ts';
 import { saslOptions } from './kafka-sasl.ts';
 import { freshTls, plainMessage, tlsRefusal } from './tls.ts';
 
