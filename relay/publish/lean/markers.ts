@@ -117,7 +117,7 @@ export class Markers {
       parts: [progress],
     });
     const described = await this.#describe(asking);
-    if (described === undefined) return timeoutMs;
+    if (described === undefined || described.errorCode !== 0) return timeoutMs;
     const { state, epoch, places } = described;
     if (isMendUndone(described)) this.#reportUndone(described);
     if (isMendOpen(described)) await commitFor(asking, transactionalId, described);
@@ -215,9 +215,12 @@ export class Markers {
    */
   async beforeRaise(asking: Pick<Asking, 'wire' | 'coordinator' | 'producer'>): Promise<void> {
     const described = await this.#describe(asking);
+    if (described === undefined) return;
+    // A coordinator that has forgotten the id would give another one, and know no transaction of this one any more.
+    if (described.errorCode !== 0) throw protocolError(described.errorCode);
     const { producerId, producerEpoch } = asking.producer;
-    const isOwn = described?.producerId === producerId && described.epoch === producerEpoch;
-    if (described?.state === 'Ongoing' && !isOwn) throw protocolError(codes.invalidProducerEpoch);
+    const isOwn = described.producerId === producerId && described.epoch === producerEpoch;
+    if (described.state === 'Ongoing' && !isOwn) throw protocolError(codes.invalidProducerEpoch);
   }
 
   /** Notes the answer to Produce. If nothing lies between two transactions in a partition, not even a marker, one is missing. */
@@ -358,7 +361,7 @@ export class Markers {
     if (described?.state.startsWith('Prepare') === true) throw protocolError(codes.concurrentTransactions);
   }
 
-  /** The last transaction, as its coordinator knows it; undefined if it knows none, or is too old to be asked. */
+  /** The last transaction, or that the coordinator does not know the id; undefined if it is too old to be asked. */
   async #describe({
     wire,
     coordinator,
@@ -366,8 +369,8 @@ export class Markers {
     if (!supports(coordinator, questions.describeTransactions)) return undefined;
     const request = transactionRequest(this.#options.transactionalId);
     const described = await wire.send(coordinator, request, decodeTransaction);
-    if (described.errorCode === codes.transactionalIdNotFound) return undefined;
-    if (described.errorCode !== 0) throw protocolError(described.errorCode);
+    const isKnown = described.errorCode !== codes.transactionalIdNotFound;
+    if (described.errorCode !== 0 && isKnown) throw protocolError(described.errorCode);
     return described;
   }
 

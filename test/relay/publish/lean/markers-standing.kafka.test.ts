@@ -11,7 +11,8 @@ import type { FetchedRecord } from '../../../../relay/publish/wire/fetch.ts';
 import { decodeEndTxn } from '../../../../relay/publish/wire/kafkajs-internals.ts';
 import { Wire } from '../../../../relay/publish/wire/kafkajs-wire.ts';
 import { decodeTransaction, transactionRequest } from '../../../../relay/publish/wire/questions.ts';
-import { type Kafka, startKafka } from '../../../../stack/kafka.ts';
+import { type Kafka, type KafkaNode, startKafka } from '../../../../stack/kafka.ts';
+import { isAlive } from '../../../../stack/run.ts';
 import { createTopics, kafkaClient, withAdmin } from '../../../support/kafka.ts';
 import { unique } from '../../../support/unique.ts';
 
@@ -68,6 +69,13 @@ const untilLed = (topic: string, by: number) =>
 /** Why its partition has no leader. */
 const refusalOf = (topic: string) =>
   onWire((wire) => wire.leader(topic, 0).then(() => undefined, kafkaErrorType));
+
+/** Its partitions lose their leaders before it ends, and with it the connections to it. */
+async function end(node: KafkaNode): Promise<void> {
+  const { pid } = node;
+  node.kill('SIGTERM');
+  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), soon);
+}
 
 /** A transactional id whose coordinator is the steady broker. */
 function steadyId(): Promise<string> {
@@ -162,7 +170,7 @@ test('a partition without a leader keeps no look from the others, and is looked 
   await session.begin(alone, other);
   const next = await topicOn('next', [2]);
   const node = kafka.nodes[fragile - 1]!;
-  node.kill('SIGTERM');
+  await end(node);
   await vi.waitFor(async () => expect(await refusalOf(alone)).toBe('LEADER_NOT_AVAILABLE'), soon);
   await vi.waitFor(async () => expect(await session.lookAt(alone, other)).toEqual([other]), soon);
   // What would be published next finds its leader.
@@ -177,8 +185,8 @@ test('a partition without a leader keeps no look from the others, and is looked 
 test('a partition without a leader keeps the leaders of the others in its topic from nobody', async () => {
   const topic = await topicOn('halved', [fragile], [steady]);
   const node = kafka.nodes[fragile - 1]!;
-  node.kill('SIGTERM');
   onTestFinished(() => node.restart());
+  await end(node);
   await vi.waitFor(async () => expect(await refusalOf(topic)).toBe('LEADER_NOT_AVAILABLE'), soon);
   await onWire(async (wire) => expect(await wire.leader(topic, 1)).toBe(await wire.broker(steady)));
 });
