@@ -910,7 +910,7 @@ export const mutants: readonly Mutant[] = [
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/publish/lean/markers.ts',
-    find: "    if (described?.state === 'Ongoing' && !isOwn) throw",
+    find: "    if (described.state === 'Ongoing' && !isOwn) throw",
     replace: "    if (described?.state === 'never' && !isOwn) throw",
     tests: ['test/relay/publish/lean/markers.kafka.test.ts'],
   },
