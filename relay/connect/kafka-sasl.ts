@@ -8,7 +8,6 @@
  *   before each request, which brokers refuse within a second.
  * - It asks for the token after the handshake. If none can be had, the connection is of no use any more.
  */
-import { createRequire } from 'node:module';
 import type { AuthenticationProviderArgs, Mechanism, SASLOptions } from 'kafkajs';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
@@ -18,6 +17,7 @@ import { requestMskToken } from './credentials/msk-iam.ts';
 import { RenewedToken } from './credentials/renewed-token.ts';
 import { describeClaims, type Token, type TokenSource } from './credentials/token.ts';
 import { tokenFile } from './credentials/token-file.ts';
+import { internal, missingInternal } from './kafkajs-internal.ts';
 
 type Kafka = Config['kafka'];
 
@@ -168,12 +168,11 @@ export function thresholdMs(lifetimeMs: number, random: () => number = Math.rand
 
 function patchAuthenticator(): void {
   const module = 'kafkajs/src/broker/saslAuthenticator';
-  const { prototype } = createRequire(import.meta.url)(module) as {
+  const { prototype } = internal<{
     prototype: { authenticate(this: Authenticator): Promise<void> };
-  };
+  }>(module);
   const { authenticate } = prototype;
-  if (typeof authenticate !== 'function')
-    throw new RelayError('INTERNAL', `${module} is missing: the relay needs exactly kafkajs 2.2.4`);
+  if (typeof authenticate !== 'function') throw missingInternal(module);
   prototype.authenticate = async function () {
     const { connection } = this;
     await connection.sasl[prepare]?.();

@@ -1,5 +1,4 @@
 /** Owns how the relay connects to Kafka, and what errors of Kafka mean. */
-import { createRequire } from 'node:module';
 import type { ConnectionOptions } from 'node:tls';
 import { type Admin, type ISocketFactory, Kafka, logLevel } from 'kafkajs';
 import type { Logger } from 'pino';
@@ -9,12 +8,10 @@ import { type ErrorCode, messageOf, RelayError } from '../errors.ts';
 import './compression/codecs.ts';
 import './kafkajs-metadata.ts';
 import { saslOptions } from './kafka-sasl.ts';
+import { internal } from './kafkajs-internal.ts';
 import { freshTls, plainMessage, tlsRefusal } from './tls.ts';
 
-const kafkajsSocketFactory = createRequire(import.meta.url)(
-  'kafkajs/src/network/socketFactory',
-) as () => ISocketFactory;
-const connectSocket = kafkajsSocketFactory();
+const connectSocket = internal<() => ISocketFactory>('kafkajs/src/network/socketFactory')();
 
 /** For `describeConfigs`. Its name in kafkajs, `ConfigResourceTypes.TOPIC`, cannot be imported from an ES module. */
 export const topicResource = 2;

@@ -1,16 +1,14 @@
 /**
- * Changes one thing in kafkajs, for whoever imports this: a question about the whole cluster is answered, although some
- * partition in it has no leader.
+ * Patches kafkajs so that a question about the whole cluster is answered even if a partition in it has no leader.
  *
  * kafkajs asks for all topics to list them, and also before it creates one, reads settings or finds a broker. If a partition
  * of any topic has no leader, it takes that for a failure of the question, and gives up after 4 s of retries. But a cluster
- * belongs to many teams, and where a broker is away, a topic of theirs that has no other replica is without a leader until it
- * is back: for all that time no relay could have started. A question that names topics still fails, as it is about them.
+ * belongs to many teams. While a broker is away, each topic with its only replica there has no leader, and no relay could
+ * start. A question that names topics still fails, as it is about them.
  */
-import { createRequire } from 'node:module';
-import { RelayError } from '../errors.ts';
+import { internal, missingInternal } from './kafkajs-internal.ts';
 
-const kafkajs = createRequire(import.meta.url);
+const protocol = 'kafkajs/src/protocol';
 
 type Question = { readonly response: object };
 type Ask = (question: Question) => Promise<unknown>;
@@ -28,14 +26,9 @@ function answerForAllTopics(broker: Broker): void {
   const symbol = Object.getOwnPropertySymbols(broker).find(
     ({ description }) => description === 'private:Broker:sendRequest',
   );
-  if (typeof ofNamed !== 'function' || symbol === undefined)
-    throw new RelayError('INTERNAL', 'Broker.metadata is missing: the relay needs exactly kafkajs 2.2.4');
-  const { requests } = kafkajs('kafkajs/src/protocol/requests') as {
-    readonly requests: { readonly Metadata: unknown };
-  };
-  const { Metadata: apiKey } = kafkajs('kafkajs/src/protocol/requests/apiKeys') as {
-    readonly Metadata: number;
-  };
+  if (typeof ofNamed !== 'function' || symbol === undefined) throw missingInternal('Broker.metadata');
+  const { requests } = internal<{ requests: { readonly Metadata: unknown } }>(`${protocol}/requests`);
+  const { Metadata: apiKey } = internal<{ readonly Metadata: number }>(`${protocol}/requests/apiKeys`);
   broker.metadata = async function (topics = []) {
     if (topics.length > 0) return ofNamed.call(this, topics);
     const { allowAutoTopicCreation } = this;
@@ -45,4 +38,4 @@ function answerForAllTopics(broker: Broker): void {
     return (Reflect.get(this, symbol) as Ask).call(this, { ...question, response });
   };
 }
-answerForAllTopics((kafkajs('kafkajs/src/broker') as { prototype: Broker }).prototype);
+answerForAllTopics(internal<{ prototype: Broker }>('kafkajs/src/broker').prototype);

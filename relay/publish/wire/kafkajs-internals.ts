@@ -1,16 +1,13 @@
 /**
- * Owns all use of kafkajs's internals: its cluster and brokers, its decoders of answers, and two patches of its request
- * queue. kafkajs is pinned to one exact release, and a test fails if an internal is missing.
+ * Owns what publishing uses of kafkajs's internals: its cluster and brokers, its decoders of answers, and two patches of its
+ * request queue. kafkajs is pinned to one exact release, and a test fails if an internal is missing.
  */
 
-import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import type { Kafka } from 'kafkajs';
-import { RelayError } from '../../errors.ts';
+import { internal, missingInternal } from '../../connect/kafkajs-internal.ts';
 import { codes } from './error-codes.ts';
 import '../../connect/compression/codecs.ts';
-
-const kafkajs = createRequire(import.meta.url);
 
 // Node does not find this named export of a CommonJS module.
 export const { KafkaJSConnectionError } = internal<typeof import('kafkajs')>('kafkajs');
@@ -270,16 +267,4 @@ export function clusterOf(kafka: Kafka): Cluster {
   const create = symbol === undefined ? undefined : Reflect.get(kafka, symbol);
   if (typeof create !== 'function') throw missingInternal('Kafka.createCluster');
   return create({ metadataMaxAge: 300_000, allowAutoTopicCreation: false, maxInFlightRequests: null });
-}
-
-function internal<T>(module: string): T {
-  try {
-    return kafkajs(module) as T;
-  } catch (cause) {
-    throw missingInternal(module, cause);
-  }
-}
-
-function missingInternal(what: string, cause?: unknown): RelayError {
-  return new RelayError('INTERNAL', `${what} is missing: the relay needs exactly kafkajs 2.2.4`, { cause });
 }
