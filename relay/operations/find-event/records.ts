@@ -11,6 +11,7 @@ import {
   isAbsent,
   type PartitionRange,
   readTopics,
+  stableRanges,
   type TopicRecord,
 } from '../../audit/read-topics.ts';
 import { kafkaError } from '../../connect/kafka.ts';
@@ -116,13 +117,10 @@ class Search implements RecordsFound {
 
   async #stableRanges(topic: string): Promise<PartitionRange[] | undefined> {
     try {
-      const offsets = await this.#options.admin.fetchTopicOffsets(topic);
-      return offsets
-        .map(({ partition, low, high }) => ({ topic, partition, low: BigInt(low), end: BigInt(high) }))
-        .sort((a, b) => a.partition - b.partition);
+      const ranges = await stableRanges(this.#options.admin, [topic]);
+      return ranges.sort((a, b) => a.partition - b.partition);
     } catch (error) {
-      if (!(await isAbsent(this.#options.admin, topic, error)))
-        throw kafkaError(error, `reading the offsets of topic ${topic}`);
+      if (!(await isAbsent(this.#options.admin, topic, error))) throw error;
       this.absent.push(topic);
       return undefined;
     }
