@@ -109,7 +109,8 @@ export class Markers {
    * returns keeps it for a successor, if this session ends before it has looked at the partition of the progress.
    */
   async beforeTakeover(asking: Pick<Asking, 'wire' | 'coordinator'>, timeoutMs: number): Promise<number> {
-    const { wire } = asking;
+    const { wire, coordinator } = asking;
+    if (!supports(coordinator, questions.describeTransactions)) return timeoutMs;
     const { progress, transactionalId } = this.#options;
     // Without a leader there the session cannot begin, and the marker of the abort would be left out.
     await this.#ask(wire, {
@@ -117,7 +118,7 @@ export class Markers {
       parts: [progress],
     });
     const described = await this.#describe(asking);
-    if (described === undefined || described.errorCode !== 0) return timeoutMs;
+    if (described?.errorCode !== 0) return timeoutMs;
     const { state, epoch, places } = described;
     if (isMendUndone(described)) this.#reportUndone(described);
     if (isMendOpen(described)) await commitFor(asking, transactionalId, described);
