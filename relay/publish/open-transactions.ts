@@ -102,7 +102,7 @@ export class OpenTransactions {
   async look(): Promise<LookedAt[]> {
     this.#failure = undefined;
     this.#isBroken = false;
-    this.#wire ??= await this.#connect();
+    this.#wire ??= await Wire.open(this.#kafka, []);
     try {
       const { topicMetadata } = await this.#askMetadata();
       const places = partitionsOf(topicMetadata, this.#topics);
@@ -147,16 +147,6 @@ export class OpenTransactions {
     const wire = this.#wire;
     this.#wire = undefined;
     await wire?.close();
-  }
-
-  /** Before its first start the relay has no topic. With one, a partition of another that has no leader does not matter. */
-  async #connect(): Promise<Wire> {
-    try {
-      return await Wire.open(this.#kafka, this.#options.own.slice(0, 1));
-    } catch (error) {
-      if (kafkaErrorType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error;
-      return Wire.open(this.#kafka, []);
-    }
   }
 
   get #open(): Wire {
