@@ -212,8 +212,6 @@ function rangeFrom(options: Options): Range {
 /** What `validate` asks for once it is to be done. */
 const needsReason = ({ toTopic, reason }: Options): boolean => toTopic === undefined && !reason;
 
-const toDoIt = (options: Options): string => yesWith(needsReason(options));
-
 async function run({ config, options }: Call<Options>) {
   const line = new ProgressLine<ReplayStage>(unlessNothing(describeStage));
   const running = {
@@ -235,9 +233,10 @@ async function run({ config, options }: Call<Options>) {
   const isWhole = absentOf(result) === null && (result.replay?.gone ?? 0) === 0;
   return {
     data: result,
-    text: describeResult(result, isPreview && options.dryRun !== true ? toDoIt(options) : undefined).join(
-      '\n',
-    ),
+    text: describeResult(
+      result,
+      isPreview && options.dryRun !== true ? yesWith(needsReason(options)) : undefined,
+    ).join('\n'),
     hasFindings: !isWhole || (result.outcome !== 'done' && !isShown),
   };
 }
