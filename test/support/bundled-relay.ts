@@ -69,10 +69,11 @@ async function place(file: string, code: string): Promise<void> {
   await rename(whole, file);
 }
 
+/** What another run has just renamed or removed is not there any more. */
 async function removeOld(current: ReadonlySet<string>): Promise<void> {
   for (const name of await readdir(folder)) {
     const file = path.join(folder, name);
-    if (!current.has(name) && (await stat(file)).mtimeMs < Date.now() - keptMs)
-      await rm(file, { force: true });
+    const found = current.has(name) ? undefined : await stat(file).catch(() => undefined);
+    if (found !== undefined && found.mtimeMs < Date.now() - keptMs) await rm(file, { force: true });
   }
 }
