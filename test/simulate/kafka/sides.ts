@@ -1,7 +1,5 @@
 /** The two sides of a script: a broker of our own, whose messages to itself can be held, and the model in virtual time. */
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
-import { promisify } from 'node:util';
+import { connect } from 'node:net';
 import { Kafka as KafkaClient, logLevel, Partitioners } from 'kafkajs';
 import { Random } from '../../../harness/random.ts';
 import { TcpProxy } from '../../../harness/tcp-proxy.ts';
@@ -17,8 +15,6 @@ import { frame, type Side } from './script.ts';
 const interBroker = { marker: 'WriteTxnMarkers', verification: 'AddPartitionsToTxn' } as const;
 
 const patienceMs = 20_000;
-/** As stack/kafka.ts waits for a broker. */
-const startMs = 90_000;
 
 export type RealSide = Side &
   AsyncDisposable & {
@@ -57,19 +53,17 @@ export async function realSide(ids: readonly string[]): Promise<RealSide> {
     },
     finalize: (level) => finalize(send, level),
     async reload() {
-      // Kafka 4.3 leaves out the markers of a broker that fails to reach itself before the controller has taken it back
-      // (KAFKA-20734). Until then, its connections are accepted and not answered.
-      await using mute = await muteServer();
-      proxy.targetPort = mute.port;
+      const [broker] = kafka.nodes;
+      // Kafka 4.3 leaves out markers if it begins with its old leaders, and loads the decided transactions in the moment in
+      // which the controller has just taken them away (KAFKA-20734). They go before the kill, so that it begins without.
+      broker!.kill('SIGTERM');
+      const areLed = () => Promise.all(ids.map((id) => isLed(send, id)));
+      const noneLed = () => areLed().then((led) => !led.includes(true));
+      await waitFor(() => noneLed().catch(() => true), 'the broker to lead nothing', patienceMs);
       // A clean stop would wait for what is held.
-      kafka.nodes[0]!.kill('SIGKILL');
-      const isReady = kafka.nodes[0]!.restart();
-      const areLed = async () => !(await Promise.all(ids.map((id) => isLed(send, id)))).includes(false);
-      const isBack = () => areLed().catch(() => false);
-      await Promise.race([isReady, waitFor(isBack, 'the leaders', startMs)]);
-      proxy.targetPort = port;
+      broker!.kill('SIGKILL');
       proxy.reset();
-      await isReady;
+      await broker!.restart();
       await isLoaded();
     },
     useUpEpochs: (transactionalId, epoch) => writeEpoch(kafka, transactionalId, epoch),
@@ -78,15 +72,6 @@ export async function realSide(ids: readonly string[]): Promise<RealSide> {
       await proxy[Symbol.asyncDispose]();
     },
   };
-}
-
-/** Accepts whoever connects, and says nothing. */
-async function muteServer(): Promise<AsyncDisposable & { readonly port: number }> {
-  const server = createServer((socket) => socket.on('error', () => {}).resume());
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  return { port, [Symbol.asyncDispose]: () => promisify(server.close.bind(server))() };
 }
 
 /** Whether ListOffsets of both partitions succeeds. */
