@@ -173,7 +173,7 @@ export class RelayProcess {
     return this.line(({ state }) => state === 'streaming', timeoutMs);
   }
 
-  /** Resolves when a failpoint that pauses or blocks is reached, or left. */
+  /** Resolves when a failpoint that hangs, pauses or blocks is reached, or left. */
   async atFailpoint(what: 'reached' | 'left', timeoutMs = 30_000): Promise<void> {
     const isThere = () => (this.stderr.includes(` ${what}\n`) ? true : undefined);
     await this.#until(isThere, `a failpoint ${what}`, timeoutMs);

@@ -2,7 +2,7 @@
  * Owns the places where a test can make the relay die or hang. Inert unless `OUTBOX_RELAY_FAILPOINT` names one. `NAME:3`
  * dies the third time the place is reached, `NAME:3:hang` stays there, `NAME:3:pause:4000` continues after 4 s, and
  * `NAME:3:block:4000` blocks the event loop for 4 s. The process dies as in a power cut: no handler runs, no buffer is
- * flushed. Timers go on while it hangs or pauses. A pause or block is written to stderr before and after.
+ * flushed. Timers go on while it hangs or pauses. All but a death are written to stderr, before and after.
  */
 import { writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -49,14 +49,14 @@ export function failpoint(name: Failpoint): Promise<void> | undefined {
   if (name !== armed) return undefined;
   left -= 1;
   if (left !== 0) return undefined;
-  if (manner === 'hang') return new Promise(() => {});
-  if (manner === 'pause' || manner === 'block') return interrupt(name);
+  if (manner === 'hang' || manner === 'pause' || manner === 'block') return interrupt(name);
   process.kill(process.pid, 'SIGKILL');
   return undefined;
 }
 
 async function interrupt(name: Failpoint): Promise<void> {
   writeSync(2, `failpoint ${name} reached\n`);
+  if (manner === 'hang') return new Promise(() => {});
   if (manner === 'pause') await delay(Number(pauseMs));
   else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Number(pauseMs));
   writeSync(2, `failpoint ${name} left\n`);

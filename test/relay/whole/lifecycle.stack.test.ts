@@ -157,9 +157,7 @@ describe('a second signal', () => {
     const relay = world.startRelay({ FAILPOINT: 'EVENTS_SENT:2:hang', SHUTDOWN_MS: 600_000 });
     await relay.streaming();
     await world.write([{ key: 'k', seq: 0 }]);
-    await expect
-      .poll(() => relay.metric('outbox_relay_in_flight_bytes'), { timeout: 15_000 })
-      .toBeGreaterThan(0);
+    await relay.atFailpoint('reached');
     relay.signal('SIGTERM');
     relay.signal('SIGTERM');
     await relay.line(({ state }) => state === 'draining');
@@ -186,11 +184,12 @@ describe('acknowledgement', () => {
       const relay = world.startRelay({ FAILPOINT: `${place}:2:hang`, CAPTURE_HEARTBEAT_MS: 60_000 });
       await relay.streaming();
       const ids: string[] = [];
-      // Until the commit that hangs; it is of these events, since nothing else is written.
-      for (let seq = 0; seq < 6; seq++) ids.push(...(await world.write([{ key: 'k', seq }])));
-      await expect
-        .poll(() => relay.metric('outbox_relay_in_flight_bytes'), { timeout: 15_000 })
-        .toBeGreaterThan(0);
+      let isHanging = false;
+      const hanging = relay.atFailpoint('reached').finally(() => {
+        isHanging = true;
+      });
+      for (let seq = 0; !isHanging; seq++) ids.push(...(await world.write([{ key: 'k', seq }])));
+      await hanging;
       // Two status updates, one a second, are given the time to say something wrong.
       const before = await replyTime(world);
       await expect
