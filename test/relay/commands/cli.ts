@@ -1,6 +1,6 @@
 /** Runs the command line as a process of its own, as a person or a script does. */
 import { spawn } from 'node:child_process';
-import { expect } from 'vitest';
+import { expect, onTestFailed } from 'vitest';
 import { inheritedEnv, mainFile } from '../../../harness/relay-process.ts';
 
 export type CliResult = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
@@ -25,6 +25,8 @@ export function runCli(
   return Promise.all([exited, read(child.stdout), read(child.stderr)]).then(([code, stdout, stderr]) => {
     // No secret of a URL in any output, whatever the test is about.
     expect(`${stdout}${stderr}`).not.toContain('sesame');
+    if (expect.getState().currentTestName !== undefined)
+      onTestFailed(() => console.error(`${args.join(' ')} ended with ${code}:\n${stdout}${stderr}`));
     return { code, stdout, stderr };
   });
 }
