@@ -1,7 +1,7 @@
 /** Owns a database of its own for each test file, on the shared server. */
 import pg from 'pg';
 import { dropDatabase, urlOf, withClient } from '../../harness/database.ts';
-import { servers } from './servers.ts';
+import { servers, templateOfToday } from './servers.ts';
 import { unique } from './unique.ts';
 
 export type TestDatabase = AsyncDisposable & {
@@ -15,8 +15,7 @@ export type TestDatabase = AsyncDisposable & {
 
 /** As `createDatabase`, with every migration applied. */
 export async function createMigratedDatabase(): Promise<TestDatabase> {
-  const { template } = await servers();
-  return createDatabase(`template ${template}`);
+  return createDatabase(`template ${await templateOfToday()}`);
 }
 
 /**

@@ -27,7 +27,7 @@ export type ServerAddresses = {
   databaseUrl: string;
   brokers: string[];
   registryUrl: string;
-  /** A database with every migration, to copy: the migrations alone take half a second a database. */
+  /** A database with every migration, made today, to copy: the migrations alone take half a second a database. */
   template: string;
 };
 
@@ -64,14 +64,18 @@ async function open(): Promise<Desk> {
   process.env.RELAY_MAIN ??= await bundleRelay();
 
   let stack: Promise<Stack> | undefined;
-  let addresses: Promise<ServerAddresses> | undefined;
-  const template = unique('template');
+  const templates = new Map<string, Promise<string>>();
+  const addresses = async (day: string): Promise<ServerAddresses> => {
+    stack ??= startStack({ purpose: 'test', onProgress });
+    const { databaseUrl, brokers, registryUrl } = await stack;
+    const template = templates.get(day) ?? makeTemplate(databaseUrl);
+    templates.set(day, template);
+    return { databaseUrl, brokers, registryUrl, template: await template };
+  };
   const secretPath = `/${randomBytes(16).toString('hex')}`; // the answer holds a password
   const desk = createServer((request, response) => {
     if (request.url !== secretPath) return void response.writeHead(404).end();
-    stack ??= startStack({ purpose: 'test', onProgress });
-    addresses ??= stack.then((started) => prepare(started, template));
-    addresses.then(
+    addresses(dayOf(Date.now())).then(
       (answer) => response.end(JSON.stringify(answer)),
       (error) => response.writeHead(500).end(String(error)),
     );
@@ -87,17 +91,21 @@ async function open(): Promise<Desk> {
       const started = await stack?.catch(() => undefined);
       // On a server that is not ours it would stay.
       if (started !== undefined && started.postgres === undefined)
-        await dropDatabase(started.databaseUrl, template);
+        for (const made of templates.values()) {
+          const template = await made.catch(() => undefined);
+          if (template !== undefined) await dropDatabase(started.databaseUrl, template);
+        }
       await started?.stop();
     },
   };
 }
 
-async function prepare(
-  { databaseUrl, brokers, registryUrl }: Stack,
-  template: string,
-): Promise<ServerAddresses> {
+/** UTC, as partitions are. */
+const dayOf = (timeMs: number) => new Date(timeMs).toISOString().slice(0, 10);
+
+async function makeTemplate(databaseUrl: string): Promise<string> {
+  const template = unique('template');
   await withClient(databaseUrl, (client) => client.query(`create database ${template}`));
   await migrate({ databaseUrl: urlOf(databaseUrl, template) });
-  return { databaseUrl, brokers, registryUrl, template };
+  return template;
 }

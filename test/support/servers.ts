@@ -10,6 +10,11 @@ export function servers(): Promise<ServerAddresses> {
   return asked;
 }
 
+/** The name of a database with every migration, to copy. It is of today: the migrations make partitions by the day. */
+export async function templateOfToday(): Promise<string> {
+  return (await ask()).template;
+}
+
 async function ask(): Promise<ServerAddresses> {
   const response = await fetch(inject('serversUrl'));
   const text = await response.text();
