@@ -19,6 +19,8 @@ const shared = {
   // The first file that needs the servers waits for their start.
   hookTimeout: 180_000,
   teardownTimeout: 30_000,
+  // What is awaited comes within a second on a quiet machine, which is Vitest's default.
+  expect: { poll: { timeout: 30_000 } },
 };
 
 export default defineConfig({

@@ -440,7 +440,10 @@ describe('the locks', () => {
   const dropping = `select pid from pg_locks where relation = to_regclass('outbox.${partition}')
     and mode = 'ShareRowExclusiveLock' and granted`;
   const untilDropping = () =>
-    vi.waitFor(async () => expect((await owner.query(dropping)).rowCount).toBe(1), { interval: 5 });
+    vi.waitFor(async () => expect((await owner.query(dropping)).rowCount).toBe(1), {
+      timeout: 30_000,
+      interval: 5,
+    });
 
   beforeEach(async () => {
     await write();
@@ -503,7 +506,7 @@ describe('the locks', () => {
     expect(await drop()).toBe('uncovered');
     await cover();
     // The backend that was ended, and the reader, may still let go of their locks.
-    await vi.waitFor(async () => expect(await drop()).toBe('dropped'), { timeout: 10_000, interval: 100 });
+    await vi.waitFor(async () => expect(await drop()).toBe('dropped'), { timeout: 30_000, interval: 100 });
   });
 
   test('a drop that is rolled back has done nothing', async () => {

@@ -495,7 +495,7 @@ test('a refused event stops a relay that halts, is a dead letter of one that doe
     const text = 'select status from outbox.dead_letter where slot = $1';
     return (await servers.pool.query<{ status: string }>(text, [storing.slot])).rows;
   };
-  await vi.waitUntil(async () => (await statuses()).length === 1, { timeout: 10_000 });
+  await vi.waitUntil(async () => (await statuses()).length === 1, { timeout: 30_000 });
   const env = {
     ...servers.env,
     OUTBOX_RELAY_SLOT: storing.slot,
@@ -549,7 +549,7 @@ test('an expired certificate of Postgres and of the registry end the relay with 
     code: 'TLS_REFUSED',
     message: expect.stringMatching(/expired/),
   });
-  await vi.waitUntil(async () => (await redIn(servers.env)).length === 2, { timeout: 10_000 });
+  await vi.waitUntil(async () => (await redIn(servers.env)).length === 2, { timeout: 30_000 });
   await using late = startRelay(servers.env);
   expect((await late.stopped).error).toMatchObject({
     code: 'TLS_REFUSED',

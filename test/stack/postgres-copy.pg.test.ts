@@ -40,7 +40,7 @@ test('a standby keeps failover slots', async ({ skip }) => {
   await query(primary.url, `select pg_create_logical_replication_slot('s', 'pgoutput', false, false, true)`);
   const kept = `select from pg_replication_slots where slot_name = 's' and synced`;
   await vi.waitUntil(async () => (await query(standby.url, kept)).length === 1, {
-    timeout: 20_000,
+    timeout: 30_000,
     interval: 20,
   });
 });
@@ -50,7 +50,7 @@ test('a standby follows its primary, and takes writes on a new timeline when it 
   await using standby = await startStandby(primary, { settings });
   await query(primary.url, 'create table followed as select 42 as n');
   await vi.waitUntil(() => query(standby.url, 'select n from followed').catch(() => false), {
-    timeout: 20_000,
+    timeout: 30_000,
     interval: 20,
   });
   await expect(query(standby.url, 'create table refused ()')).rejects.toMatchObject({ code: '25006' });

@@ -80,6 +80,6 @@ test.for([
   const { port, dataDir }: { port: number; dataDir: string } = JSON.parse(line);
   if (signal !== undefined) parent.kill(signal);
   await ended;
-  await vi.waitUntil(async () => !(await connects(port)), { timeout: 10_000, interval: 20 });
-  await vi.waitUntil(() => !existsSync(path.dirname(dataDir)), { timeout: 10_000, interval: 20 });
+  await vi.waitUntil(async () => !(await connects(port)), { timeout: 30_000, interval: 20 });
+  await vi.waitUntil(() => !existsSync(path.dirname(dataDir)), { timeout: 30_000, interval: 20 });
 });

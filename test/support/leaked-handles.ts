@@ -19,7 +19,7 @@ afterAll(async () => {
       const leaked = subtract([...openHandles(), ...(await ownRuns())], openAtStart);
       if (leaked.length > 0) throw new Error(`this file leaves open: ${leaked.join(', ')}`);
     },
-    { timeout: 5_000, interval: 20 },
+    { timeout: 30_000, interval: 20 },
   );
 });
 

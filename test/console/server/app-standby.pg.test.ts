@@ -91,14 +91,14 @@ const said = async () => {
 test('a standby at the address is said everywhere, refuses what would change something, and is over once promoted', async () => {
   const seen: Seen[] = [];
   const end = watch.subscribe((each) => seen.push(each));
-  await vi.waitFor(() => expect(seen.at(-1)?.status).toBeTruthy(), 10_000);
+  await vi.waitFor(() => expect(seen.at(-1)?.status).toBeTruthy(), 30_000);
   for (const answer of (await said()).values()) expect(answer).toEqual([200, undefined]);
 
   proxy.targetPort = standby.port;
   primary.kill('SIGQUIT');
   proxy.reset();
 
-  await vi.waitFor(() => expect(seen.at(-1)?.failure).toMatchObject({ code: 'POSTGRES_READ_ONLY' }), 20_000);
+  await vi.waitFor(() => expect(seen.at(-1)?.failure).toMatchObject({ code: 'POSTGRES_READ_ONLY' }), 30_000);
   const { status, ageMs, failure } = seen.at(-1)!;
   expect(status?.slotName).toBe(slot);
   expect(ageMs).toBeGreaterThan(0);
@@ -115,7 +115,7 @@ test('a standby at the address is said everywhere, refuses what would change som
   }
 
   await standby.promote();
-  await vi.waitFor(() => expect(seen.at(-1)?.failure).toBeNull(), 20_000);
+  await vi.waitFor(() => expect(seen.at(-1)?.failure).toBeNull(), 30_000);
   for (const [path, answer] of await said()) expect([path, ...answer]).toEqual([path, 200, undefined]);
   const done = await desk.ask(ada, '/control/rate-limit', {
     body: { eventsPerSecond: 5, reason: 'promoted' },

@@ -161,7 +161,7 @@ describe.concurrent('on real servers', () => {
     const first = await healthy(world);
     await first.stop();
     await watch.forget(first);
-    await expect.poll(() => dropSlot(world), { timeout: 15_000, interval: 20 }).toBe('dropped');
+    await expect.poll(() => dropSlot(world), { interval: 20 }).toBe('dropped');
     await healthy(world, { SLOT_WHEN_LOST: 'recover' });
     await fires(world, 'OutboxSlotRecovered');
     expect((await world.command('status')).stdout).toMatch(
@@ -313,7 +313,7 @@ describe.concurrent('on real servers', () => {
     await transaction.send({ topic: world.topic, messages: [{ partition: 0, value: '', headers }] });
     await fires(world, 'OutboxTransactionHanging');
     await expect
-      .poll(async () => (await world.command('status')).stdout, { timeout: 30_000 })
+      .poll(async () => (await world.command('status')).stdout)
       .toMatch(
         /Consumers under read_committed have not got past offset \d+ of \S+\/0 for \d+ s: a transaction hangs there\./,
       );

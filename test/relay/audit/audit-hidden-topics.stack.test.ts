@@ -60,7 +60,7 @@ test('a topic that may not be seen or read is an error, for the audit, for a rec
     );
     // A broker learns of a rule a moment after it was made.
     await expect
-      .poll(() => scene.audit().catch((error: unknown) => error), { timeout: 30_000, interval: 100 })
+      .poll(() => scene.audit().catch((error: unknown) => error), { interval: 100 })
       .toMatchObject({ code: 'KAFKA_UNAUTHORIZED', message: expect.stringContaining('authorized') });
     await expect(shown(scene.config)).rejects.toMatchObject({ code: 'KAFKA_UNAUTHORIZED' });
     await withAdmin(
@@ -71,9 +71,7 @@ test('a topic that may not be seen or read is an error, for the audit, for a rec
       kafka.brokers,
     );
     // The other way round: nothing of the rule is left for the next.
-    await expect
-      .poll(() => scene.audit().then(told).catch(String), { timeout: 30_000, interval: 100 })
-      .toEqual({});
+    await expect.poll(() => scene.audit().then(told).catch(String), { interval: 100 }).toEqual({});
   }
 
   const closed = 'settings-may-not-be-read';
@@ -94,7 +92,7 @@ test('a topic that may not be seen or read is an error, for the audit, for a rec
     };
     // What is known of the others is not lost with it.
     await expect
-      .poll(read, { timeout: 30_000, interval: 100 })
+      .poll(read, { interval: 100 })
       .toEqual([{ expiredMs: expect.any(Number), isAlsoBySize: false }, undefined]);
   }, kafka.brokers);
 });

@@ -44,7 +44,9 @@ test('a progress topic of others that somebody deletes ends neither the look at 
   const remove = (topic: string) =>
     withAdmin(async (admin) => {
       await admin.deleteTopics({ topics: [topic] });
-      await vi.waitFor(async () => expect(await admin.listTopics()).not.toContain(topic));
+      await vi.waitFor(async () => expect(await admin.listTopics()).not.toContain(topic), {
+        timeout: 30_000,
+      });
     });
   const kafka = await kafkaClient();
   await withAdmin(async (admin) => {

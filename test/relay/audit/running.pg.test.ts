@@ -88,7 +88,7 @@ test('an event whose commit waits for a standby is not taken for absent, until i
     }
     return (await admin.query(waits)).rowCount;
   };
-  await expect.poll(waiting, { timeout: 30_000 }).toBe(1);
+  await expect.poll(waiting).toBe(1);
 
   const { snapshot: running } = await readNow(reader);
   const left = new Set([late, 'never']);

@@ -292,7 +292,7 @@ describe('the bound on memory', () => {
     end loop; end $$`);
     await using stream = await openCapture(config);
     const { inbox } = stream.capture;
-    await vi.waitFor(() => expect(inbox.isFull).toBe(true), { timeout: 20_000, interval: 5 });
+    await vi.waitFor(() => expect(inbox.isFull).toBe(true), { timeout: 30_000, interval: 5 });
     const heldBytes = inbox.bytes;
     // Longer than wal_sender_timeout, and the watchdog: only our own status updates keep the connection.
     const ended = await Promise.race([inbox.failed, heardFor(config.slot.name, 4_500)]);
@@ -314,12 +314,12 @@ describe('the bound on memory', () => {
     await pool.query(`insert into outbox.event (aggregatetype, aggregateid, type, payload)
       select 'order', i::text, 'Placed', '{}' from generate_series(0, 24999) i`);
     const capture = await Capture.open(config);
-    await vi.waitFor(() => expect(capture.inbox.isFull).toBe(true), { timeout: 20_000, interval: 5 });
+    await vi.waitFor(() => expect(capture.inbox.isFull).toBe(true), { timeout: 30_000, interval: 5 });
     const begunMs = performance.now();
     await capture.close();
     expect(performance.now() - begunMs).toBeLessThan(1_000);
     // And the slot is free for the next one, which gets everything.
-    const next = await vi.waitFor(() => Capture.open(config), { timeout: 10_000, interval: 50 });
+    const next = await vi.waitFor(() => Capture.open(config), { timeout: 30_000, interval: 50 });
     expect(keys(await take(next, until('24999')))).toHaveLength(25_000);
     await next.close();
   });
@@ -351,14 +351,14 @@ describe('acknowledging', () => {
     const end = (await take(stream.capture, until('end'))).at(-1)?.endLsn ?? 0n;
     stream.capture.acknowledge(end);
     await vi.waitFor(async () => expect(await outbox.confirmedLsn(config.slot.name)).toBe(end), {
-      timeout: 5_000,
+      timeout: 30_000,
       interval: 50,
     });
   });
 
   test('of one transaction never costs the next, though it may begin where the other ends', async () => {
     const config = await outbox.newSlot();
-    const open = () => vi.waitFor(() => Capture.open(config), { timeout: 10_000, interval: 10 });
+    const open = () => vi.waitFor(() => Capture.open(config), { timeout: 30_000, interval: 10 });
     // Nothing else writes between two of these commits often enough for some to touch.
     await pool.query(`do $$ begin for i in 1..60 loop
       insert into outbox.event (aggregatetype, aggregateid, type, payload) values ('order', i, 'Placed', '{}'); commit;
@@ -388,7 +388,7 @@ describe('acknowledging', () => {
     await first.flush(5_000);
     await first.close();
     expect(await outbox.confirmedLsn(config.slot.name)).toBe(second?.commitLsn);
-    const next = await vi.waitFor(() => Capture.open(config), { timeout: 10_000, interval: 10 });
+    const next = await vi.waitFor(() => Capture.open(config), { timeout: 30_000, interval: 10 });
     expect(keys(await take(next, until('2')))).toEqual(['2']);
     await next.close();
   });
@@ -545,6 +545,6 @@ test('the position of the server is known without any event', async () => {
       await stream.capture.flush(1_000);
       expect(stream.capture.serverLsn >= target).toBe(true);
     },
-    { timeout: 5_000, interval: 20 },
+    { timeout: 30_000, interval: 20 },
   );
 });

@@ -382,7 +382,7 @@ describe('a topic', () => {
       topic: `outbox.event.${kind}`,
     });
     topics.answer = info;
-    await vi.waitFor(() => encodeOne(encoder, row), { timeout: 5_000, interval: 100 });
+    await vi.waitFor(() => encodeOne(encoder, row), { timeout: 30_000, interval: 100 });
   });
 
   test('that Kafka refuses now is asked for several times, then refused', async () => {
@@ -445,7 +445,7 @@ describe('the schema', () => {
     );
     // A refusal asks at most once a second.
     const encoded = await vi.waitFor(() => encodeOne(encoder, row('{"total":1,"note":"n"}')), {
-      timeout: 5_000,
+      timeout: 30_000,
       interval: 100,
     });
     expect(encoded.value.readUInt32BE(1)).toBe(newer);
@@ -462,7 +462,7 @@ describe('the schema', () => {
         const { value } = await encodeOne(encoder, rowOf({ aggregatetype: kind, payload: '{"total":1}' }));
         expect(value.readUInt32BE(1)).toBe(newer);
       },
-      { timeout: 5_000, interval: 50 },
+      { timeout: 30_000, interval: 50 },
     );
   });
 
@@ -507,7 +507,7 @@ describe('the schema', () => {
     const row = rowOf({ aggregatetype: kind });
     expect(await refuseOne(encoder, row)).toMatchObject({ code: 'SCHEMA_MISSING', subject, schemaId: null });
     await registerSchema(subject, record(total));
-    await vi.waitFor(() => encodeOne(encoder, row), { timeout: 5_000, interval: 100 });
+    await vi.waitFor(() => encodeOne(encoder, row), { timeout: 30_000, interval: 100 });
   });
 
   test('that is missing because the type is mistyped is named with the subject it was meant to be, and with no other', async () => {
@@ -819,7 +819,9 @@ describe('a registry that is replaced while the relay runs', () => {
     await encodeOne(encoder, held);
     answers[subjectOf('shop.A')] = { id: 7, schema: of('A', 'x', 'y') };
     passTime(61_000);
-    await vi.waitFor(async () => expect((await encodeOne(encoder, held)).value[4]).toBe(7));
+    await vi.waitFor(async () => expect((await encodeOne(encoder, held)).value[4]).toBe(7), {
+      timeout: 30_000,
+    });
     expect(warnings).toEqual([{ schemaId: 7, subject: subjectOf('shop.A') }]);
   });
 });
@@ -1008,7 +1010,7 @@ describe('the version of the schema', () => {
     });
     await encodeOne(encoder, rowOf({ aggregatetype: kind }));
     await registerSchema(subject, record(total, note));
-    await vi.waitFor(() => encodeOne(encoder, row), { timeout: 5_000, interval: 100 });
+    await vi.waitFor(() => encodeOne(encoder, row), { timeout: 30_000, interval: 100 });
   });
 
   test.each(['0', '-1', '1.5', '"latest"', '"1 "', 'true', '[1]'])('%s is no version', async (version) => {

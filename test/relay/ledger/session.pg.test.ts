@@ -157,12 +157,15 @@ describe('a session that was succeeded', () => {
       hasBegun = true;
       return begun;
     });
-    await vi.waitFor(async () => {
-      const waiting = await pool.query(
-        `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-      );
-      expect(waiting.rowCount).toBe(1);
-    });
+    await vi.waitFor(
+      async () => {
+        const waiting = await pool.query(
+          `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+        );
+        expect(waiting.rowCount).toBe(1);
+      },
+      { timeout: 30_000 },
+    );
     expect(hasBegun).toBe(false);
     await client.query('commit');
     client.release();

@@ -39,7 +39,7 @@ function announcerOf(config: Config, instance: string, more: Partial<AnnouncerOp
 const lost = new RelayError('SLOT_INVALIDATED', 'slot x is lost', { hint: 'Decide.' });
 
 const known = ({ slot }: Config) => readRelays(relay.pool, slot.name);
-const poll = (config: Config) => expect.poll(() => known(config), { timeout: 10_000, interval: 20 });
+const poll = (config: Config) => expect.poll(() => known(config), { interval: 20 });
 
 test('a relay names the settings that wait for a restart, also after it has rejected others', async () => {
   const config = relay.config(settings());
@@ -86,7 +86,7 @@ test('what stopped a relay is there at once, reaches the others, and is over whe
   second.hears.entered?.({ state: 'streaming', before: 'lineage' });
   const isOver = async () =>
     (await known(config)).find(({ instance }) => instance === 'first')?.facts.error?.isOver;
-  await expect.poll(isOver, { timeout: 10_000, interval: 20 }).toBe(true);
+  await expect.poll(isOver, { interval: 20 }).toBe(true);
 
   // Its goodbye comes late, while another one streams, and that one ends before it looks again.
   await first.announcer.end();

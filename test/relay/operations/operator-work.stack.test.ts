@@ -66,7 +66,7 @@ beforeAll(async () => {
   // Cleanup looks at no row before the relay has said up to where it published.
   const covered = 'select from outbox.progress where slot = $1 and covered_at is not null';
   await vi.waitFor(async () => expect((await world.pool.query(covered, [world.slot])).rowCount).toBe(1), {
-    timeout: 20_000,
+    timeout: 30_000,
     interval: 50,
   });
   relay.signal('SIGTERM');

@@ -120,7 +120,7 @@ describe('a tail', () => {
         // Alternating: a long failure is not reported at each attempt.
         expect(told.length).toBeGreaterThan(0);
         expect(told).toEqual(told.map((_, n) => (n % 2 === 0 ? 'KAFKA_UNAVAILABLE' : undefined)));
-        await vi.waitFor(() => expect(told.at(-1)).toBeUndefined());
+        await vi.waitFor(() => expect(told.at(-1)).toBeUndefined(), { timeout: 30_000 });
       } finally {
         await tail.stop();
       }

@@ -60,7 +60,7 @@ describe('a topic that exists', () => {
       expect(await topics.resolve(topic)).toMatchObject({ partitions: 1 });
       await admin.createPartitions({ topicPartitions: [{ topic, count: 4 }] });
       // A broker learns of it from the controller, after the controller has answered.
-      await expect.poll(() => topics.resolve(topic), { timeout: 10_000 }).toMatchObject({ partitions: 4 });
+      await expect.poll(() => topics.resolve(topic)).toMatchObject({ partitions: 4 });
     });
   });
 });
@@ -79,7 +79,7 @@ describe('a topic that does not exist', () => {
       if (outcome.status === 'fulfilled') expect(outcome.value).toMatchObject({ partitions: 2 });
       else expect(outcome.reason).toMatchObject({ code: 'KAFKA_UNAVAILABLE' });
     await expect
-      .poll(() => resolve(topic, { TOPICS_PARTITIONS: 2 }).catch(() => null), { timeout: 10_000 })
+      .poll(() => resolve(topic, { TOPICS_PARTITIONS: 2 }).catch(() => null))
       .toMatchObject({ partitions: 2 });
   });
 

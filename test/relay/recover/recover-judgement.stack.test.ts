@@ -47,7 +47,7 @@ async function untilCovered(world: World): Promise<void> {
         rows[0]!.xid,
       ])
       .then(({ rowCount }) => rowCount);
-  await expect.poll(covers, { timeout: 30_000, interval: 20 }).toBe(1);
+  await expect.poll(covers, { interval: 20 }).toBe(1);
 }
 
 async function dropSlot(world: World): Promise<void> {
@@ -56,7 +56,7 @@ async function dropSlot(world: World): Promise<void> {
       () => 'dropped',
       (error: Error) => error.message,
     );
-  await expect.poll(drop, { timeout: 15_000, interval: 20 }).toBe('dropped');
+  await expect.poll(drop, { interval: 20 }).toBe('dropped');
 }
 
 /** Removes what the topic holds, as retention would. */

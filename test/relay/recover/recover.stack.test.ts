@@ -33,7 +33,7 @@ async function dropSlot(world: World): Promise<void> {
           (error: Error) => error.message,
         );
       },
-      { timeout: 15_000, interval: 5 },
+      { interval: 5 },
     )
     .toBe('dropped');
 }
@@ -55,7 +55,7 @@ class Writers implements AsyncDisposable {
 
   async more(count: number): Promise<void> {
     const goal = this.#committed + count;
-    await expect.poll(() => this.#committed, { timeout: 30_000, interval: 20 }).toBeGreaterThanOrEqual(goal);
+    await expect.poll(() => this.#committed, { interval: 20 }).toBeGreaterThanOrEqual(goal);
   }
 
   async stop(): Promise<void> {
@@ -134,7 +134,7 @@ async function parkOne(world: World, rounds: Rounds): Promise<void> {
   const relay = world.startRelay({ ...parking, ...oneBatch });
   await relay.streaming();
   await rounds.write();
-  await expect.poll(() => countLetters(world), { timeout: 30_000 }).toEqual({ open: 1, parked: 2 });
+  await expect.poll(() => countLetters(world)).toEqual({ open: 1, parked: 2 });
   relay.signal('SIGTERM');
   await relay.exited;
 }
@@ -163,7 +163,7 @@ async function everythingIn(world: World): Promise<unknown> {
 
 /** Fixes every refused event and asks for the release of every key, once the relay has come to the last one. */
 async function releaseAll(world: World, last: string): Promise<void> {
-  await expect.poll(async () => (await parkedKeys(world)).at(-1), { timeout: 30_000 }).toBe(last);
+  await expect.poll(async () => (await parkedKeys(world)).at(-1)).toBe(last);
   await world.pool.query(
     `update outbox.dead_letter set payload = json_build_object('key', aggregateid, 'seq', 1) where status = 'open'`,
   );
@@ -269,9 +269,9 @@ describe('where Postgres keeps the times of commits', () => {
 
     world.startRelay(parking);
     await rounds.write();
-    await expect.poll(() => parkedKeys(world), { timeout: 30_000 }).not.toContain('r0');
+    await expect.poll(() => parkedKeys(world)).not.toContain('r0');
     await releaseAll(world, rounds.last);
-    await expect.poll(() => parkedKeys(world), { timeout: 30_000 }).toEqual([]);
+    await expect.poll(() => parkedKeys(world)).toEqual([]);
     const verified = await world.command('verify', '--expect-all');
     expect(verified.code, verified.stdout + verified.stderr).toBe(0);
     const ids = await allIds(world);

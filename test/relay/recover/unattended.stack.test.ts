@@ -44,7 +44,7 @@ async function dropSlot({ pool, slot }: World): Promise<void> {
       () => 'dropped',
       (error: Error) => error.message,
     );
-  await expect.poll(drop, { timeout: 15_000, interval: 20 }).toBe('dropped');
+  await expect.poll(drop, { interval: 20 }).toBe('dropped');
 }
 
 const slots = async ({ pool, slot }: World) =>
@@ -149,7 +149,7 @@ describe('where Postgres keeps the times of commits', { timeout: 120_000 }, () =
     const away = { SCHEMA_REGISTRY_URL: `http://127.0.0.1:${await freePort()}/` };
     const relay = world.startRelay(recovering, away);
     await relay.line(({ outcome }) => outcome === 'failed');
-    await expect.poll(() => slots(world), { timeout: 10_000, interval: 5 }).toEqual([]);
+    await expect.poll(() => slots(world), { interval: 5 }).toEqual([]);
     await relay.kill();
     await world.startRelay(recovering).streaming();
     expectOnceInOrder(await world.read(keys.ids), keys.ids);
@@ -207,10 +207,10 @@ describe('where Postgres keeps the times of commits', { timeout: 120_000 }, () =
     const retained = () => relay.metric('outbox_relay_slot_retained_bytes');
     const before = await retained();
     await fill();
-    await expect.poll(retained, { timeout: 10_000 }).toBeGreaterThan(before);
+    await expect.poll(retained).toBeGreaterThan(before);
     for (let round = 0; (await fill()) !== 'lost'; round++) expect(round).toBeLessThan(40);
     const isLost = () => relay.metric('outbox_relay_slot_wal_status', 'status="lost"');
-    await expect.poll(isLost, { timeout: 10_000 }).toBe(1);
+    await expect.poll(isLost).toBe(1);
     // As much again: the slot holds nothing any more, and no new one is made while Kafka is away.
     for (let round = 0; round < 12; round++) expect(await fill()).toBe('lost');
     proxy.calm();
@@ -218,7 +218,7 @@ describe('where Postgres keeps the times of commits', { timeout: 120_000 }, () =
     await relay.line(({ outcome }) => outcome === 'recovered', 60_000);
     await keys.write();
     expectOnceInOrder(await world.read(keys.ids), keys.ids);
-    await expect.poll(fill, { timeout: 10_000 }).toBe('reserved');
+    await expect.poll(fill).toBe('reserved');
     expect(most).toBeLessThanOrEqual(limit + checkpoint + segment);
     expect(await recoveries(relay, 'recovered')).toBe(1);
   });
@@ -253,7 +253,7 @@ describe('where Postgres does not keep the times of commits', { timeout: 120_000
     const next = world.startRelay({ ...recovering, KAFKA_REQUEST_TIMEOUT_MS: 1_000 }, away);
     await next.line(({ msg }) => msg === 'started');
     await expect
-      .poll(async () => (await next.ready()).stoppedBefore, { timeout: 20_000 })
+      .poll(async () => (await next.ready()).stoppedBefore)
       .toMatchObject({
         code: 'SLOT_MISSING',
         message: expect.stringContaining('--by-writing-order'),

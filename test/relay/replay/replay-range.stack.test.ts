@@ -145,9 +145,7 @@ it('positions name events, and a pause holds a replay up', { timeout: 60_000 }, 
   const waiting = world.command('replay', ...range, ...doIt);
   const looks = `select count(*)::int as n from pg_stat_activity
     where datname = current_database() and query like '%ledger.read_control%' and pid <> pg_backend_pid()`;
-  await expect
-    .poll(async () => (await world.pool.query(looks)).rows[0].n, { timeout: 30_000 })
-    .toBeGreaterThan(0);
+  await expect.poll(async () => (await world.pool.query(looks)).rows[0].n).toBeGreaterThan(0);
   expect(await recordsOf(await latestReplay(world), world.topic)).toEqual([]);
   await world.command('resume', '--topic', world.topic);
   const done = await waiting;

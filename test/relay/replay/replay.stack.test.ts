@@ -116,9 +116,7 @@ describe('where Postgres keeps the times of commits', () => {
     const first = world.commandWith(env, 'replay', '--key', 'a', '--key', 'b', ...doIt);
     const listed = `select count(*)::int as count from pg_stat_activity
       where application_name = 'outbox-relay replay' and query like '%replay.end_listing%' and state = 'idle'`;
-    await expect
-      .poll(async () => (await world.pool.query(listed)).rows[0].count, { timeout: 20_000, interval: 20 })
-      .toBe(1);
+    await expect.poll(async () => (await world.pool.query(listed)).rows[0].count, { interval: 20 }).toBe(1);
     const id = await latestReplay(world);
     const second = await world.commandWith(small, 'replay', '--resume', id, '--json');
     expect(second, second.stderr).toMatchObject({ code: 0 });

@@ -33,14 +33,14 @@ async function refusal(
 /** The walsender of a relay that died ends a moment later. */
 async function dropSlot(world: World): Promise<void> {
   const drop = () => world.pool.query('select pg_drop_replication_slot($1)', [world.slot]);
-  await vi.waitFor(drop, { timeout: 15_000 });
+  await vi.waitFor(drop, { timeout: 30_000 });
 }
 
 /** To the present end of the WAL; likewise. */
 async function advanceSlot(world: World): Promise<void> {
   const advance = () =>
     world.pool.query('select pg_replication_slot_advance($1, pg_current_wal_lsn())', [world.slot]);
-  await vi.waitFor(advance, { timeout: 15_000 });
+  await vi.waitFor(advance, { timeout: 30_000 });
 }
 
 /** Writes a progress in place of the relay. */
@@ -169,7 +169,7 @@ describe('a relay refuses to go on, and adopt answers,', () => {
     const first = await startParking(world);
     await refuse(world, 'k');
     await world.write([{ key: 'k', seq: 2 }]);
-    await expect.poll(() => lettersOf(world), { timeout: 30_000 }).toEqual(['open', 'parked']);
+    await expect.poll(() => lettersOf(world)).toEqual(['open', 'parked']);
     first.signal('SIGTERM');
     await first.exited;
     await fixAll(world);
@@ -188,11 +188,9 @@ describe('a relay refuses to go on, and adopt answers,', () => {
     const relay = world.startRelay(parking);
     await relay.streaming();
     await world.write([{ key: 'k', seq: 3 }]);
-    await expect.poll(() => lettersOf(world), { timeout: 30_000 }).toEqual(['open', 'parked', 'parked']);
+    await expect.poll(() => lettersOf(world)).toEqual(['open', 'parked', 'parked']);
     await requestRelease(world);
-    await expect
-      .poll(() => lettersOf(world), { timeout: 30_000 })
-      .toEqual(['released', 'released', 'released']);
+    await expect.poll(() => lettersOf(world)).toEqual(['released', 'released', 'released']);
     const { rows } = await world.pool.query<{ id: string }>('select id from outbox.event');
     expect(
       (await world.read(rows.map(({ id }) => id))).map(itemOf).map(({ key, seq }) => `${key} ${seq}`),
@@ -207,7 +205,7 @@ describe('a relay refuses to go on, and adopt answers,', () => {
       await using world = await World.create();
       const first = await startParking(world);
       await refuse(world, 'k');
-      await expect.poll(() => lettersOf(world), { timeout: 30_000 }).toEqual(['open']);
+      await expect.poll(() => lettersOf(world)).toEqual(['open']);
       first.signal('SIGTERM');
       await first.exited;
       await fixAll(world);

@@ -11,7 +11,7 @@ test('events are published and dead letters stored while a duty waits for a lock
     await holder.query('begin; lock table outbox.parked_key');
     const waiting = `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
     await vi.waitFor(async () => expect((await world.pool.query(waiting)).rowCount).toBe(1), {
-      timeout: 10_000,
+      timeout: 30_000,
     });
     await world.pool.query(
       `insert into outbox.event (aggregatetype, aggregateid, type, payload) values ('item', 'a', 'test.ItemMoved', '{}')`,

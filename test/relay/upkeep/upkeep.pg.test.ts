@@ -104,7 +104,7 @@ async function keep(
 }
 
 const newSlot = (settings: Settings = {}) => outbox.newSlot({ CAPTURE_HEARTBEAT_MS: 500, ...settings });
-const soon = { timeout: 10_000, interval: 20 };
+const soon = { timeout: 30_000, interval: 20 };
 
 describe('while all is well', () => {
   test('heartbeats come back, the progress is copied, partitions are made', async () => {

@@ -298,10 +298,13 @@ test('what the page says about removal drops nothing while a relay runs or an ev
     await relay?.stop();
     // Postgres notices within a moment that the relay is gone.
     const isGone = () =>
-      vi.waitFor(async () => {
-        const { rows } = await client.query('select 1 from pg_replication_slots where active');
-        expect(rows).toEqual([]);
-      });
+      vi.waitFor(
+        async () => {
+          const { rows } = await client.query('select 1 from pg_replication_slots where active');
+          expect(rows).toEqual([]);
+        },
+        { timeout: 30_000 },
+      );
     await isGone();
     await client.query(
       `insert into outbox.event (aggregatetype, aggregateid, type, payload)

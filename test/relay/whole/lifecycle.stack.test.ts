@@ -164,13 +164,10 @@ describe('a second signal', () => {
     const isEnded = () => relay.lines.some(({ msg }) => msg.startsWith('second signal'));
     expect(isEnded()).toBe(false);
     await expect
-      .poll(
-        () => {
-          relay.signal('SIGTERM');
-          return isEnded();
-        },
-        { timeout: 30_000 },
-      )
+      .poll(() => {
+        relay.signal('SIGTERM');
+        return isEnded();
+      })
       .toBe(true);
     expect(await relay.exited).toEqual({ code: 0, signal: null });
   });
@@ -192,9 +189,7 @@ describe('acknowledgement', () => {
       await hanging;
       // Two status updates, one a second, are given the time to say something wrong.
       const before = await replyTime(world);
-      await expect
-        .poll(async () => (await replyTime(world)) - before, { timeout: 15_000 })
-        .toBeGreaterThan(2_000);
+      await expect.poll(async () => (await replyTime(world)) - before).toBeGreaterThan(2_000);
       expect(await confirmedLsn(world)).toBeLessThanOrEqual(await progressLsn(world));
       await relay.kill();
       world.startRelay();
@@ -210,7 +205,7 @@ describe('acknowledgement', () => {
     await world.pool.query('insert into other select generate_series(1, 1000)');
     const { rows } = await world.pool.query('select pg_current_wal_lsn() as lsn');
     const written = parseLsn(rows[0].lsn);
-    await expect.poll(() => confirmedLsn(world), { timeout: 15_000 }).toBeGreaterThanOrEqual(written);
+    await expect.poll(() => confirmedLsn(world)).toBeGreaterThanOrEqual(written);
   });
 });
 

@@ -24,7 +24,7 @@ class Writer {
   /** Resolves when `count` more transactions were committed. */
   async more(count: number): Promise<void> {
     const goal = this.#written + count;
-    await expect.poll(() => this.#written, { timeout: 30_000, interval: 20 }).toBeGreaterThanOrEqual(goal);
+    await expect.poll(() => this.#written, { interval: 20 }).toBeGreaterThanOrEqual(goal);
   }
 
   /** Stops, and gives the ids that are committed: what the table holds is the truth. */

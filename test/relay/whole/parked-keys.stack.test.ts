@@ -298,7 +298,7 @@ test('discarding the refused event leaves the rest parked, and two who release a
       expect(result.code, result.stdout).toBe(0);
       return result;
     },
-    { timeout: 20_000, interval: 200 },
+    { timeout: 30_000, interval: 200 },
   );
   expect(discarded.stdout).toMatch(/discarded +1\n/);
   const later = await writer.good('k');
@@ -340,7 +340,7 @@ test('what was refused before its key was parked is resubmitted behind what wait
       const { stdout } = await world.command('dead-letters', 'resubmit', '--all', '--yes');
       expect(stdout).toMatch(/resubmitted +1\n/);
     },
-    { timeout: 20_000, interval: 200 },
+    { timeout: 30_000, interval: 200 },
   );
   // It has another dead letter now, which is parked.
   await untilLetters(world, [earlier, refused, waiting!]);

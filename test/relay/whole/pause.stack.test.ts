@@ -41,7 +41,7 @@ async function readUntil(topic: string, ids: readonly string[]): Promise<string[
 }
 
 const isStanding = (relay: RelayProcess) =>
-  expect.poll(() => relay.metric('outbox_relay_standing_still'), { timeout: 10_000 }).toBe(1);
+  expect.poll(() => relay.metric('outbox_relay_standing_still')).toBe(1);
 
 test('a paused relay publishes nothing, keeps the slot, stays ready, and goes on where it stood, across a takeover', async () => {
   await using world = await World.create();
@@ -176,9 +176,7 @@ test('events of a topic that is set aside wait while others flow, and are publis
   const wanted = [ofKey(aside, [0, 2]), ofKey(aside, [1])];
   for (const ids of wanted) expect(published.filter((id) => ids.includes(id))).toEqual(ids);
   expect(await readUntil(world.topic, flowing)).toEqual(flowing);
-  await expect
-    .poll(async () => (await world.pool.query('select * from outbox.pause')).rows, { timeout: 10_000 })
-    .toEqual([]);
+  await expect.poll(async () => (await world.pool.query('select * from outbox.pause')).rows).toEqual([]);
   const waiting = `select from outbox.dead_letter where status in ('open', 'parked')`;
   expect((await world.pool.query(waiting)).rows).toEqual([]);
 });
@@ -224,7 +222,7 @@ test('a refused event of a topic that is set aside keeps its place, and a releas
     (await world.pool.query('select from outbox.parked_key where released_lsn is null')).rowCount,
     (await world.pool.query('select from outbox.pause')).rowCount,
   ];
-  await expect.poll(waits, { timeout: 10_000 }).toEqual([[{ id: left, code: 'PAYLOAD_INVALID' }], 0, 0]);
+  await expect.poll(waits).toEqual([[{ id: left, code: 'PAYLOAD_INVALID' }], 0, 0]);
 });
 
 test('a rate limit holds events up, says so, and is changed while the relay runs', async () => {
@@ -234,7 +232,7 @@ test('a rate limit holds events up, says so, and is changed while the relay runs
   expect(await relay.metric('outbox_relay_rate_limit_events_per_second')).toBe(1);
   const ids: string[] = [];
   for (let seq = 0; seq < 30; seq++) ids.push(...(await world.write([{ key: 'k', seq }])));
-  await expect.poll(() => relay.metric('outbox_relay_rate_limited'), { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => relay.metric('outbox_relay_rate_limited')).toBe(1);
   expect((await readCommitted({ topics: [world.topic] })).length).toBeLessThan(20);
   const limited = await world.command('rate-limit', '--events', 'none', ...by, '--json');
   expect([limited.code, JSON.parse(limited.stdout)]).toMatchObject([
@@ -259,7 +257,7 @@ test('recover obeys too: it waits while everything is paused, and sets aside wha
   // It shows on every machine who recovers, how far that is, and what it obeys.
   const said = `select state, facts->>'reason' as reason, control_revision as revision from outbox.relay`;
   const isSaid = (...rows: object[]) =>
-    expect.poll(async () => (await world.pool.query(said)).rows, { timeout: 30_000 }).toEqual(rows);
+    expect.poll(async () => (await world.pool.query(said)).rows).toEqual(rows);
   const reason = expect.stringMatching(/^\S+ recovers by hand: publishing, 0 of 2$/);
   const atGate = { state: 'recovering', reason, revision: '2' };
   const interrupted = new RelayProcess({ env: { ...world.env, ...env }, command: 'recover' });
@@ -312,10 +310,10 @@ test('relays announce themselves, and one that is asked to end withdraws', async
     (await world.pool.query('select state, http_address from outbox.relay order by state')).rows;
   const addresses = [second, first].map((relay) => relay.url.replace('http://', ''));
   await expect
-    .poll(states, { timeout: 10_000 })
+    .poll(states)
     .toEqual(['standby', 'streaming'].map((state, n) => ({ state, http_address: addresses[n] })));
   const judged = async () => (await world.command('status', '--json')).code;
-  await expect.poll(judged, { timeout: 30_000 }).toBe(0);
+  await expect.poll(judged).toBe(0);
   await second.stop();
   expect(await states()).toHaveLength(1);
 });

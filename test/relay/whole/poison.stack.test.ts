@@ -178,7 +178,7 @@ describe('an event is set aside', () => {
       );
       return rows[0]?.code;
     };
-    await expect.poll(refused, { timeout: 20_000, interval: 200 }).toBe('SCHEMA_MISSING');
+    await expect.poll(refused, { interval: 200 }).toBe('SCHEMA_MISSING');
   });
 });
 

@@ -38,10 +38,13 @@ describe('on a server', () => {
   async function standbys(names: string): Promise<void> {
     await world.pool.query(`alter system set synchronous_standby_names = '${names}'`);
     await world.pool.query('select pg_reload_conf()');
-    await vi.waitFor(async () => {
-      const { rows } = await world.pool.query('show synchronous_standby_names');
-      expect(rows).toEqual([{ synchronous_standby_names: names }]);
-    });
+    await vi.waitFor(
+      async () => {
+        const { rows } = await world.pool.query('show synchronous_standby_names');
+        expect(rows).toEqual([{ synchronous_standby_names: names }]);
+      },
+      { timeout: 30_000 },
+    );
   }
 
   const refuse = (commit: string) =>

@@ -25,7 +25,7 @@ test('a relay follows the feature down and up again, and status, metric and log 
       ({ state }) => state === 'streaming',
     )?.facts.transactionVersion;
   const metric = () => relay.metric('outbox_relay_kafka_transaction_version');
-  await expect.poll(status, { timeout: 20_000 }).toBe(2);
+  await expect.poll(status).toBe(2);
   expect(await metric()).toBe(2);
   expect(relay.lines.find(({ msg }) => msg === 'streaming')).toMatchObject({ transactionVersion: 2 });
 
@@ -35,16 +35,13 @@ test('a relay follows the feature down and up again, and status, metric and log 
     await setVersion(level);
     // Its heartbeats too are transactions.
     await expect
-      .poll(
-        async () => {
-          ids.push(...(await world.write([{ key: 'k', seq: seq++ }])));
-          return await metric();
-        },
-        { timeout: 20_000 },
-      )
+      .poll(async () => {
+        ids.push(...(await world.write([{ key: 'k', seq: seq++ }])));
+        return await metric();
+      })
       .toBe(level);
   }
-  await expect.poll(status, { timeout: 20_000 }).toBe(1);
+  await expect.poll(status).toBe(1);
   expect((await world.command('status')).stdout).toContain(', transaction protocol 1');
   expectOnceInOrder(await world.read(ids), ids);
   const changes = relay.lines.filter(({ before }) => before !== undefined);

@@ -232,7 +232,7 @@ test('a client certificate that is renewed counts for the next connection of eac
     return [...rows, ...ofOpened].map(({ client_dn }) => client_dn);
   };
   try {
-    await expect.poll(names, { timeout: 10_000 }).toEqual(['/CN=first', '/CN=first']);
+    await expect.poll(names).toEqual(['/CN=first', '/CN=first']);
     await present('second');
     expect(await names()).toEqual(['/CN=second', '/CN=second']);
     // Half of it is written.

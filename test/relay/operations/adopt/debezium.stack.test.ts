@@ -331,7 +331,7 @@ test('a take-over that dies at each step goes on from there, and no relay starts
       if (code !== 69) expect(code, `${failpoint}: ${stdout}${stderr}`).toBeNull();
       return code;
     };
-    await expect.poll(died, { timeout: 20_000 }).toBeNull();
+    await expect.poll(died).toBeNull();
   }
   await expect(takeOver(world, connector)).rejects.toThrow('has ended');
   const relay = world.startRelay();

@@ -111,9 +111,7 @@ describe('find', { timeout: 60_000 }, () => {
   it('tells a dead letter from what waits behind it, and follows it until it is published', async () => {
     const key = unique('key');
     const [first, second] = await world.write([refused(key), { key, seq: 2 }]);
-    await expect
-      .poll(async () => (await one(second!)).state, { timeout: 20_000, interval: 100 })
-      .toBe('parked');
+    await expect.poll(async () => (await one(second!)).state, { interval: 100 }).toBe('parked');
     const letter = await one(first!);
     expect(letter).toMatchObject({ state: 'dead-letter', records: [], letters: [{ status: 'open' }] });
     expect((await one(second!)).text).toContain(letter.letters[0]!.position);
@@ -140,9 +138,7 @@ describe('find', { timeout: 60_000 }, () => {
       'x',
     );
     expect(released.code).toBe(0);
-    await expect
-      .poll(async () => (await one(second!)).state, { timeout: 20_000, interval: 100 })
-      .toBe('published');
+    await expect.poll(async () => (await one(second!)).state, { interval: 100 }).toBe('published');
   });
 
   it("tells another producer's record from its own, which it finds behind that", async () => {
@@ -173,7 +169,7 @@ describe('find', { timeout: 60_000 }, () => {
       await send(id);
       await client.query('commit');
       await expect
-        .poll(async () => (await one(id)).records.map(({ isOfRelay }) => isOfRelay), { timeout: 20_000 })
+        .poll(async () => (await one(id)).records.map(({ isOfRelay }) => isOfRelay))
         .toEqual([false, true]);
       expect(await one(id)).toMatchObject({ state: 'published' });
     } finally {
@@ -186,7 +182,7 @@ describe('find', { timeout: 60_000 }, () => {
     await using other = await openWriter();
     // Refused here, so that this relay has published nothing of it.
     const [id] = await world.write([refused('theirs')]);
-    await expect.poll(async () => (await one(id!)).state, { timeout: 20_000 }).toBe('dead-letter');
+    await expect.poll(async () => (await one(id!)).state).toBe('dead-letter');
     await world.pool.query('delete from outbox.dead_letter where event_id = $1', [id]);
     const headers = { id: id!, type: 'test.ItemMoved', position: '0000000000000010.00000000' };
     const progressTopic = `outbox-relay.progress.${unique('slot').replaceAll('-', '_')}`;
@@ -196,7 +192,7 @@ describe('find', { timeout: 60_000 }, () => {
       { topic: progressTopic, messages: [{ key: 'another_slot/claim', value: null }] },
     );
     await expect
-      .poll(async () => (await one(id!)).records, { timeout: 20_000 })
+      .poll(async () => (await one(id!)).records)
       .toMatchObject([{ isOfRelay: false, isOfThisSlot: false }]);
     const found = await one(id!);
     expect(found.state).not.toBe('published');
@@ -213,9 +209,7 @@ describe('find', { timeout: 60_000 }, () => {
        select id, aggregatetype, aggregateid, type, payload from outbox.event where id = $1`,
       [id],
     );
-    await expect
-      .poll(async () => (await one(id!)).records.length, { timeout: 20_000, interval: 100 })
-      .toBe(2);
+    await expect.poll(async () => (await one(id!)).records.length, { interval: 100 }).toBe(2);
     expect(await one(id!)).toMatchObject({
       rows: [{}, {}],
       text: expect.stringContaining('One further record'),
@@ -456,7 +450,7 @@ describe('find without a relay', { timeout: 60_000 }, () => {
     expect(await one(early!)).toMatchObject({ state: 'before-slot' });
     // Once Postgres has noticed that the relay is gone.
     await expect
-      .poll(() => one(waiting!), { timeout: 20_000 })
+      .poll(() => one(waiting!))
       .toMatchObject({ state: 'waiting', reasons: [expect.stringContaining('The relay: Not streaming')] });
 
     const producer = (await kafkaClient()).producer({
@@ -476,7 +470,7 @@ describe('find without a relay', { timeout: 60_000 }, () => {
     } finally {
       await producer.disconnect();
     }
-    await expect.poll(async () => (await one(waiting!)).state, { timeout: 20_000 }).toBe('waiting');
+    await expect.poll(async () => (await one(waiting!)).state).toBe('waiting');
   });
 
   it('finds the record of a row that was changed after it was published', async () => {

@@ -127,7 +127,7 @@ test.each(ways)(
     await markers.met;
     const next = scene.commit(producer, 'c');
     // The producer's own requests have version 1; brokers send each other a later one.
-    await vi.waitFor(() => expect(asked(24, 1)).toBeGreaterThan(3), { timeout: 10_000, interval: 5 });
+    await vi.waitFor(() => expect(asked(24, 1)).toBeGreaterThan(3), { timeout: 30_000, interval: 5 });
     markers.release();
     await next;
     expect(await scene.keys()).toBe('abc');

@@ -215,7 +215,7 @@ test('when the epochs of a producer id are used up, the next transaction has ano
   await withNewId();
   const producerId = 4_000_000n;
   await storeProducer(scene.transactionalId, producerId, 32_763);
-  await vi.waitFor(withNewId, { timeout: 20_000, interval: 100 });
+  await vi.waitFor(withNewId, { timeout: 30_000, interval: 100 });
   const producer = await scene.producer();
   for (const key of 'abcd') await scene.commit(producer, key);
   const successor = await scene.producer();
@@ -239,7 +239,7 @@ test('a feature at level 0 blocks the transactional id, and the relay goes on wh
   expect(failure.message).toContain('UNSUPPORTED_VERSION');
   await setVersion(2);
   await kafka.nodes[0]!.restart();
-  const second = await vi.waitFor(() => scene.producer(), { timeout: 20_000, interval: 100 });
+  const second = await vi.waitFor(() => scene.producer(), { timeout: 30_000, interval: 100 });
   await scene.commit(second, 'b');
   expect(second.transactionVersion).toBe(2);
   expect(await scene.keys()).toBe('ab');
@@ -249,7 +249,7 @@ test('in protocol 1 a takeover gets another producer id when the epochs are used
   await using scene = await openScene();
   await storeProducer(scene.transactionalId, 5_000_000n, 32_764);
   for (const key of 'abc') {
-    const producer = await vi.waitFor(() => scene.producer('1'), { timeout: 20_000, interval: 100 });
+    const producer = await vi.waitFor(() => scene.producer('1'), { timeout: 30_000, interval: 100 });
     await scene.commit(producer, key);
   }
   expect(await scene.keys()).toBe('abc');

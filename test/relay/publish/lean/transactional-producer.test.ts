@@ -161,7 +161,7 @@ describe('before the first record is sent', () => {
     const { kafka, producer } = await scene();
     kafka.reply('AddPartitionsToTxn', 'silence');
     const failure = failureOf(producer.commit(partsOf(0)));
-    await vi.waitFor(() => expect(kafka.asked).toHaveLength(1), { interval: 1 });
+    await vi.waitFor(() => expect(kafka.asked).toHaveLength(1), { timeout: 30_000, interval: 1 });
     await producer.close();
     expect((await failure).code).toBe('KAFKA_UNAVAILABLE');
     expect([kafka.opened, kafka.closed]).toEqual([1, 1]);

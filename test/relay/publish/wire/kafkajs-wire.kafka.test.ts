@@ -18,10 +18,13 @@ test('a topic that was deleted keeps the leaders of no other from being found', 
   try {
     const leader = await wire.leader(gone, 0);
     await withAdmin((admin) => admin.deleteTopics({ topics: [gone] }));
-    await vi.waitFor(async () => {
-      wire.forgetLeader({ topic: gone, partition: 0 });
-      await expect(wire.leader(gone, 0)).rejects.toMatchObject({ type: 'UNKNOWN_TOPIC_OR_PARTITION' });
-    });
+    await vi.waitFor(
+      async () => {
+        wire.forgetLeader({ topic: gone, partition: 0 });
+        await expect(wire.leader(gone, 0)).rejects.toMatchObject({ type: 'UNKNOWN_TOPIC_OR_PARTITION' });
+      },
+      { timeout: 30_000 },
+    );
     expect(await wire.leader(next, 0)).toBe(leader);
   } finally {
     await wire.close();
