@@ -181,7 +181,10 @@ function absent(table: string, role: string, name: string): TableFinding {
     severity: 'absent',
     code: 'OUTBOX_TABLE_INVALID',
     message: `${table} has no column ${name} for outbox.columns.${role}`,
-    fix: 'correct outbox.columns',
+    fix:
+      role === 'headers' || role === 'createdAt'
+        ? `set outbox.columns.${role}: '' if the table has no such column, or correct outbox.columns`
+        : 'correct outbox.columns',
   };
 }
 

@@ -1,10 +1,11 @@
 /** What is wrong with a configuration, each fault with its setting, and where to correct it. */
+import { isDeepStrictEqual } from 'node:util';
 import type { z } from 'zod';
 import { RelayError } from '../errors.ts';
 import { counted } from '../model/counted.ts';
 import { distance, nearestName, slipOfThePen } from './nearest-name.ts';
 import { environmentName, type Setting, settings } from './settings.ts';
-import { hasIn, type Tree } from './tree.ts';
+import { getIn, hasIn, type Tree } from './tree.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -170,8 +171,20 @@ function either(values: readonly string[]): string {
   return first === '' ? values.join() : `${first} or ${values.at(-1)}`;
 }
 
+/** Of `null`, which an empty value is in YAML. Undefined for what is required: its schema has an example. */
+function noValue({ off, default: fallback }: Setting): string | undefined {
+  if (off === undefined && fallback === undefined) return undefined;
+  if (off === undefined || off === 'unset' || isDeepStrictEqual(off, fallback))
+    return 'has no value; write one, or leave the line out';
+  const none = off === '' ? "''" : JSON.stringify(off);
+  return `has no value; write ${none} for none, or leave the line out for the default`;
+}
+
 function describeIssue(issue: z.core.$ZodIssue, setting: Setting | undefined, tree: Tree): string {
   const key = issue.path.join('.');
+  const told =
+    setting === undefined || getIn(tree, issue.path.map(String)) !== null ? undefined : noValue(setting);
+  if (told !== undefined) return `${key} ${told} (${setting!.env})`;
   const isWhole = setting?.path.length === issue.path.length && hasIn(tree, setting.path);
   if (isWhole && issue.code === 'invalid_type' && (setting.kind === 'list' || setting.kind === 'map'))
     return `${key} ${forms[setting.kind](setting.path.at(-1)!)} (${setting.env})`;

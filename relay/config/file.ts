@@ -71,7 +71,7 @@ function parsed(file: string): unknown {
 /** `slot: <name>` is short for the section with the name alone. */
 export function longForms(tree: Tree): Tree {
   const { slot } = tree;
-  return slot === undefined || isTree(slot) ? tree : { ...tree, slot: { name: slot } };
+  return slot === undefined || slot === null || isTree(slot) ? tree : { ...tree, slot: { name: slot } };
 }
 
 type Surroundings = {
@@ -92,8 +92,9 @@ function interpolate(value: unknown, path: readonly string[], surroundings: Surr
   if (isTree(value))
     return Object.fromEntries(
       Object.entries(value)
-        // A section whose keys are all commented out is null in YAML, and means the same as an absent one.
-        .filter(([, child]) => child !== null)
+        // A section whose keys are all commented out is null in YAML, and means the same as an absent one. A setting that is
+        // null stays, and is a fault: nobody knows whether its default is meant, or none.
+        .filter(([key, child]) => child !== null || !isSection([...path, key], surroundings.settings))
         .map(([key, child]) => [key, interpolate(child, [...path, key], surroundings)]),
     );
   if (typeof value !== 'string' || !value.includes('${')) return value;
@@ -110,6 +111,9 @@ function interpolate(value: unknown, path: readonly string[], surroundings: Surr
   const setting = settings.find((candidate) => candidate.path.join('.') === path.join('.'));
   return setting === undefined ? text : fromText(setting, text, faults);
 }
+
+const isSection = (path: readonly string[], settings: readonly Described[]): boolean =>
+  settings.some((each) => each.path.length > path.length && path.every((key, at) => each.path[at] === key));
 
 /** The value that a text stands for, in a variable as where the file refers to one. */
 export function fromText(setting: Described, raw: string, faults: Fault[]): unknown {

@@ -46,9 +46,9 @@ export type RelaySettings = {
       readonly type?: string | undefined;
       /** Column with the payload: JSON, as json, jsonb or text. Default: `payload`. */
       readonly payload?: string | undefined;
-      /** Column with further headers, a JSON object of strings; empty if the table has none. Default: `headers`. */
+      /** Column with further headers, a JSON object of strings; `''` if the table has none. Default: `headers`. */
       readonly headers?: string | undefined;
-      /** Column with the time at which the event was written; empty if the table has none. Default: `created_at`. */
+      /** Column with the time at which the event was written; `''` if the table has none. Default: `created_at`. */
       readonly createdAt?: string | undefined;
     } | undefined;
     /** How many daily partitions of `outbox.event` the relay creates ahead; 0 = none. Default: `7`. */

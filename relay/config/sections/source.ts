@@ -95,11 +95,11 @@ export const outbox = section({
     type: text('Column with the event type, which selects the schema.', 'type'),
     payload: text('Column with the payload: JSON, as json, jsonb or text.', 'payload'),
     headers: textOrNone(
-      'Column with further headers, a JSON object of strings; empty if the table has none.',
+      "Column with further headers, a JSON object of strings; `''` if the table has none.",
       'headers',
     ),
     createdAt: textOrNone(
-      'Column with the time at which the event was written; empty if the table has none.',
+      "Column with the time at which the event was written; `''` if the table has none.",
       'created_at',
     ),
   }),

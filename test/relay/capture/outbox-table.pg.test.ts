@@ -199,3 +199,14 @@ test('a column that is not there is refused at the first start; later only its r
   expect(() => assertStreamable(findings, true)).toThrow('outbox.event has no column body');
   assertStreamable(findings, false);
 });
+
+test('where a column is missing that a table need not have, the finding says how to go without', async () => {
+  const settings = { OUTBOX_COLUMNS_HEADERS: 'none_such', OUTBOX_COLUMNS_CREATED_AT: 'neither' };
+  const findings = await examineOutbox(outbox.pool, outbox.configWith(settings));
+  expect(findings.map(({ fix }) => fix)).toEqual([
+    "set outbox.columns.headers: '' if the table has no such column, or correct outbox.columns",
+    "set outbox.columns.createdAt: '' if the table has no such column, or correct outbox.columns",
+  ]);
+  const without = { OUTBOX_COLUMNS_HEADERS: '', OUTBOX_COLUMNS_CREATED_AT: '' };
+  expect(await examineOutbox(outbox.pool, outbox.configWith(without))).toEqual([]);
+});

@@ -45,6 +45,55 @@ test.each([
   expect(faults({}, yaml)).toEqual([fault]);
 });
 
+test.each([
+  [
+    'outbox: { columns: { headers: null } }',
+    "outbox.columns.headers has no value; write '' for none, or leave the line out for the default (OUTBOX_RELAY_OUTBOX_COLUMNS_HEADERS)",
+  ],
+  [
+    'topics: { template: ~ }',
+    'topics.template has no value; write one, or leave the line out (OUTBOX_RELAY_TOPICS_TEMPLATE)',
+  ],
+  [
+    'log: { levels: { kafka: } }',
+    'log.levels.kafka has no value; write one, or leave the line out (OUTBOX_RELAY_LOG_LEVELS)',
+  ],
+  ['kafka: { broker: }', 'kafka.broker is not a setting; the nearest is kafka.brokers'],
+  ['nothing: ~', expect.stringMatching(/^nothing is not a setting/)],
+])('%s in the file is no silent default', (yaml, fault) => {
+  expect(faults({}, yaml)).toEqual([fault]);
+});
+
+const inFile = (path: readonly string[], value: string) =>
+  `${path.map((name) => `{ "${name}": `).join('')}${value}${' }'.repeat(path.length)}`;
+
+test('no setting without a value in the file is a silent default', () => {
+  const given = new Set(Object.keys(required));
+  for (const { path, env } of settings) {
+    if (given.has(env)) continue;
+    const told = faults({}, inFile(path, 'null'));
+    expect(told, path.join('.')).toEqual([
+      expect.stringMatching(/ has no value; write .*, or leave the line out/),
+    ]);
+    expect(told[0]).toContain(env);
+  }
+});
+
+test('a variable gives what has no value in the file', () => {
+  for (const path of [
+    ['database', 'url'],
+    ['kafka', 'brokers'],
+    ['registry', 'url'],
+  ])
+    expect(faults({}, inFile(path, 'null'))).toEqual([]);
+});
+
+test('a section without settings, as where all are commented out, is as an absent one', () => {
+  const sections = settings.map(({ path }) => path.slice(0, -1)).filter(({ length }) => length > 0);
+  for (const path of new Map(sections.map((each) => [each.join('.'), each])).values())
+    expect(faults({}, inFile(path, 'null')), path.join('.')).toEqual([]);
+});
+
 describe('whatever is wrong, no fault is in words of the validator', () => {
   const words = /invalid|expected|received|too (big|small)|pattern|unrecognized/i;
 
