@@ -10,8 +10,8 @@ type ConfigOptions = { json?: boolean; defaults?: boolean };
 
 const help = `
 Changes nothing and connects to no server. Environment variables override the file, and the file overrides the defaults.
-Secrets are masked. A setting that changes "at once" is read again by a running relay when the file changes, or on
-SIGHUP; the others change at the next start. The file is the one given with -c, or else by OUTBOX_RELAY_CONFIG, or else relay.yaml in the working
+Secrets are masked. A running relay reads a setting that changes "at once" again when the file changes, or on SIGHUP;
+the others take effect after a restart. The file is the one given with -c, or else by OUTBOX_RELAY_CONFIG, or else relay.yaml in the working
 directory.
 
 Exit codes: 0 the configuration is valid · 64 it is invalid; every fault is listed
@@ -46,7 +46,7 @@ async function run(call: Call<ConfigOptions>) {
     value,
     source,
     env,
-    reload ? 'at once' : 'at restart',
+    reload ? 'at once' : 'after a restart',
   ]);
   return { data: rows, text: formatTable([['KEY', 'VALUE', 'SOURCE', 'ENVIRONMENT', 'CHANGES'], ...cells]) };
 }

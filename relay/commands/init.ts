@@ -33,7 +33,7 @@ const help = `
 Writes relay.yaml, the schema of a first event, a consumer that prints events, compose.yaml with servers to try it with, a
 job for GitHub Actions that checks schemas, and values for the Helm chart. Asks for what no option gives, and shows no password while it is typed; --yes takes the defaults instead, which are
 the addresses of compose.yaml. A file that exists stays as it is: without --force nothing is written then. Connects to no
-server. A password is not written, but that of compose.yaml: relay.yaml then refers to DATABASE_URL.
+server. No password is written, except the one in compose.yaml: relay.yaml then refers to DATABASE_URL.
 
 Exit codes: 0 written · 64 a wrong answer, a file that exists, or one that cannot be written; nothing new is left
 

@@ -40,19 +40,19 @@ export function doubtsOf(
   const removed = tail.unjudged.count - tail.unrouted;
   if (tail.overtaken.count > 0 && overtaken === 'refuse')
     doubts.push(
-      `${counted(tail.overtaken.count, 'event')} of the tail ${are(tail.overtaken.count)} not in Kafka, but a later event of the same topic and key is: published now, they would come behind it. --overtaken publish or --overtaken skip`,
+      `${counted(tail.overtaken.count, 'event')} of the tail ${are(tail.overtaken.count)} not in Kafka, but a later event of the same topic and key is: published now, ${tail.overtaken.count === 1 ? 'it' : 'they'} would come behind it. --overtaken publish or --overtaken skip`,
     );
   if (tail.unrouted > 0 && unjudged === 'refuse')
     doubts.push(
-      `${counted(tail.unrouted, 'event')} of the tail go to no topic of topics.allow, so nobody has looked whether the connector published them: correct topics.template and topics.allow, or --unjudged publish (each becomes a dead letter) or --unjudged skip`,
+      `${counted(tail.unrouted, 'event')} of the tail ${tail.unrouted === 1 ? 'goes' : 'go'} to no topic of topics.allow, so nobody has looked whether the connector published them: correct topics.template and topics.allow, or --unjudged publish (each becomes a dead letter) or --unjudged skip`,
     );
   if (removed > 0 && unjudged === 'refuse')
     doubts.push(
-      `${counted(removed, 'event')} of the tail ${are(removed)} not in Kafka, which compacts their topics or has removed records of that time: they either were published and have been removed since, or were never published. --unjudged publish or --unjudged skip`,
+      `${counted(removed, 'event')} of the tail ${are(removed)} not in Kafka, which compacts their topics or has removed records of that time: ${removed === 1 ? 'it either was published and has been removed since, or was' : 'they either were published and have been removed since, or were'} never published. --unjudged publish or --unjudged skip`,
     );
   if (!tail.isConnectorSeen && tail.missing.count > 0 && !acceptsOtherKeys)
     doubts.push(
-      `no record of a connector is in the topics of topics.allow, so all ${counted(tail.missing.count, 'event')} of the tail would be published. If the connector has published before, its topics are others: correct topics.template and topics.allow. If it has not: --accept-other-keys`,
+      `no record of a connector is in the topics of topics.allow, so ${tail.missing.count === 1 ? 'the one event' : `all ${counted(tail.missing.count, 'event')}`} of the tail would be published. If the connector has published before, its topics are others: correct topics.template and topics.allow. If it has not: --accept-other-keys`,
     );
   if (tail.otherKeys.count > 0 && !acceptsOtherKeys)
     doubts.push(
@@ -68,7 +68,7 @@ export function doubtsOf(
     );
   if (tail.withoutHeaders.count > 0 && !acceptsOtherHeaders)
     doubts.push(
-      `${counted(tail.withoutHeaders.count, 'event')} to publish ${tail.withoutHeaders.count === 1 ? 'lacks' : 'lack'} headers that the connector takes from other columns: their rows were written before the column for headers had them. Start the connector once more until it has published them, or --accept-other-headers`,
+      `${counted(tail.withoutHeaders.count, 'event')} to publish ${tail.withoutHeaders.count === 1 ? 'lacks' : 'lack'} headers that the connector takes from other columns: ${tail.withoutHeaders.count === 1 ? 'its row was' : 'their rows were'} written before the column for headers had them. Start the connector once more until it has published them, or --accept-other-headers`,
     );
   return doubts;
 }

@@ -143,7 +143,7 @@ async function mayCreate(
 
 /** KAFKA-20734 */
 const lostMarkers =
-  'This cluster runs Kafka 4.3: if a partition loses its leader, 4.3.0 and 4.3.1 can also leave a transaction open there, and consumers under read_committed stand (see OutboxTransactionHanging in docs/guides/alerts.md).';
+  'This cluster runs Kafka 4.3: if a partition loses its leader, 4.3.0 and 4.3.1 can also leave a transaction open there, and consumers under read_committed are stuck (see OutboxTransactionHanging in docs/guides/alerts.md).';
 
 const eventTopics: KafkaCheck = {
   name: 'event topics',

@@ -59,7 +59,7 @@ export function judgeWal(outlook: WalOutlook, { whenLost }: Pick<Chosen, 'whenLo
 
 const holds = (hours: number | undefined): string =>
   hours === undefined
-    ? 'nobody knows yet for how long that holds an outage'
+    ? 'the outage it can absorb is not known yet'
     : `it holds an outage of ${describeHours(hours)}`;
 
 function hoursOf(bytes: number, outlook: WalOutlook): number | undefined {

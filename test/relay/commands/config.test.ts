@@ -45,7 +45,7 @@ test('a table shows value, source, variable and when it changes of each setting,
   expect(code).toBe(0);
   expect(stdout).toMatch(/^KEY +VALUE +SOURCE +ENVIRONMENT +CHANGES$/m);
   expect(stdout).toMatch(
-    /^database\.url +postgres:\/\/relay:\*\*\*@db:5432\/shop +DATABASE_URL +DATABASE_URL +at restart$/m,
+    /^database\.url +postgres:\/\/relay:\*\*\*@db:5432\/shop +DATABASE_URL +DATABASE_URL +after a restart$/m,
   );
   expect(stdout).toMatch(/^log\.level .* at once$/m);
   expect(stdout).toMatch(/^registry\.password +\*\*\* +OUTBOX_RELAY_REGISTRY_PASSWORD/m);

@@ -38,8 +38,12 @@ const refusing = {
 test.each<[string, Partial<ComparedTail>, Partial<Parameters<typeof doubtsOf>[1]>]>([
   ['--overtaken', { overtaken: one }, { overtaken: 'skip' }],
   ['--unjudged', { unjudged: one }, { unjudged: 'publish' }],
-  ['topics.allow', { unjudged: one, unrouted: 1 }, { unjudged: 'skip' }],
-  ['no record of a connector', { isConnectorSeen: false }, { acceptsOtherKeys: true }],
+  [
+    '1 event of the tail goes to no topic of topics.allow',
+    { unjudged: one, unrouted: 1 },
+    { unjudged: 'skip' },
+  ],
+  ['so the one event of the tail would be published', { isConnectorSeen: false }, { acceptsOtherKeys: true }],
   ['another topic or key', { otherKeys: one }, { acceptsOtherKeys: true }],
   ['not where the hash of its key leads', { otherPartitions: one }, { acceptsOtherKeys: true }],
   ['will not have: tenant', { lostHeaders: ['tenant'] }, { acceptsOtherHeaders: true }],
