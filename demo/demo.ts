@@ -12,6 +12,7 @@ import { stableRanges } from '../relay/audit/read-topics.ts';
 import { packageRoot } from '../relay/config/package-root.ts';
 import { type Config, configSchema } from '../relay/config/schema.ts';
 import { RegistryClient } from '../relay/encode/registry/registry-client.ts';
+import { abortAfter, abortWith } from '../relay/model/abort.ts';
 import { Deferrals } from '../relay/model/builtins.ts';
 import { migrate } from '../relay/operations/migrate/migrate.ts';
 import { readSchemaFiles } from '../relay/operations/schemas/files.ts';
@@ -235,7 +236,7 @@ class Demo {
     const { seconds, rate, seed, crash, keep } = this.#options;
     const { view } = this.#outlet;
     const over = new AbortController();
-    const signal = AbortSignal.any([this.#interrupted, over.signal, AbortSignal.timeout(seconds * 1000)]);
+    const signal = abortAfter(seconds * 1000, abortWith(over, this.#interrupted));
     const { databaseUrl } = this.#stack;
     const service = new OrderService({
       databaseUrl,

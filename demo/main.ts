@@ -1,6 +1,7 @@
 /** `npm run demo`: runs the whole pipeline on real servers, which it starts itself, and gives a verdict. */
 import { Command, Option } from 'commander';
 import { integer, randomSeed } from '../harness/arguments.ts';
+import { untilSignalled } from '../relay/commands/until-signalled.ts';
 import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { cacheFolder } from '../stack/cache.ts';
 import { type Addresses, type DemoOptions, runDemo } from './demo.ts';
@@ -78,6 +79,8 @@ const {
   console = false,
   ...rest
 } = command.parse().opts<Arguments>();
+// Of a terminal that is closed; the servers are not to stay.
+process.on('SIGHUP', () => process.kill(process.pid, 'SIGTERM'));
 process.exit(await demo({ ...rest, crash, keep: keep || console, console }, json));
 
 async function demo(options: DemoOptions, isJson: boolean): Promise<number> {
@@ -94,7 +97,14 @@ async function demo(options: DemoOptions, isJson: boolean): Promise<number> {
     onKept: (addresses: Addresses) => print(describeAddresses(addresses)),
   };
   try {
-    return isGood(await runDemo(options, outlet, untilSignalled(view))) ? 0 : 1;
+    const summary = await untilSignalled(
+      {
+        exitCode: interruptedExitCode,
+        onFirst: () => view.note('stopping; press Ctrl-C again to stop now'),
+      },
+      (ending) => runDemo(options, outlet, ending),
+    );
+    return isGood(summary) ? 0 : 1;
   } catch (error) {
     view.end();
     process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
@@ -126,24 +136,4 @@ function describeAddresses(addresses: Addresses): string[] {
     `${relay} verify`,
     '',
   ];
-}
-
-/** Under npm one Ctrl-C arrives twice: from the terminal and from npm. */
-const sameSignalMs = 500;
-
-/** Aborted by the first signal; a second one ends this process, and all that it started, at once. */
-function untilSignalled(view: View): AbortSignal {
-  const ending = new AbortController();
-  let firstMs = 0;
-  const onSignal = () => {
-    if (ending.signal.aborted) {
-      if (performance.now() - firstMs > sameSignalMs) process.exit(interruptedExitCode);
-      return;
-    }
-    firstMs = performance.now();
-    view.note('stopping; press Ctrl-C again to stop now');
-    ending.abort();
-  };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
-  return ending.signal;
 }

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { Random } from '../harness/random.ts';
+import { abortWith } from '../relay/model/abort.ts';
 import type { Oracle } from './oracle.ts';
 import type { Payload } from './payloads.ts';
 import { Deck, drawEvents, type Scenario } from './scenarios.ts';
@@ -55,7 +56,7 @@ export class OrderService {
     try {
       await this.#pool.query(shopTables);
       const failed = new AbortController();
-      const ending = AbortSignal.any([signal, failed.signal]);
+      const ending = abortWith(failed, signal);
       const startMs = performance.now();
       const writers = Array.from({ length: writerCount }, () =>
         this.#write(startMs, ending).catch((error: unknown) => {

@@ -3712,4 +3712,13 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/commands/schemas.registry.test.ts'],
     only: 'consumers would misread',
   },
+  {
+    name: 'a time limit is forgotten when garbage is collected, and who waits for it waits for ever',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/model/abort.ts',
+    find: 'ending.signal : abortWith(ending, signal);',
+    replace: 'ending.signal : AbortSignal.any([AbortSignal.timeout(limitMs), signal]);',
+    tests: ['test/relay/model/abort.test.ts'],
+  },
 ];

@@ -32,6 +32,7 @@ import { asRelayError, RelayError } from './errors.ts';
 import { readControl } from './ledger/control.ts';
 import { recordOwnRecovery } from './ledger/own-recoveries.ts';
 import { readMarks } from './ledger/progress-copy.ts';
+import { abortWith } from './model/abort.ts';
 import type { StreamSample } from './observe/facts.ts';
 import { failpoint } from './observe/failpoints.ts';
 import type { RelayObserver } from './observe/observer.ts';
@@ -159,7 +160,7 @@ export class Relay {
   async run(signal: AbortSignal): Promise<void> {
     this.#observer.entered?.({ state: this.#now.state, before: undefined });
     const ended = new AbortController();
-    const watching = this.#watchSlot(AbortSignal.any([signal, ended.signal]));
+    const watching = this.#watchSlot(abortWith(ended, signal));
     try {
       while (!signal.aborted) await this.#attemptSession(signal);
       if (this.#now.state !== 'draining') this.#enter({ state: 'draining' });

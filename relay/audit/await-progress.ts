@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts';
 import { isProgressTopic } from '../config/topic-patterns.ts';
 import { connectAdmin } from '../connect/kafka.ts';
 import { asRelayError } from '../errors.ts';
+import { abortAfter } from '../model/abort.ts';
 import type { Lsn } from '../model/position.ts';
 import { type Progress, parseProgress } from '../model/progress.ts';
 import type { Writer } from './producers.ts';
@@ -70,7 +71,7 @@ export async function awaitProgress(options: AwaitProgressOptions): Promise<Prog
       }
       isReached = latest !== undefined && isAt(parseProgress(latest), options);
     },
-    follow: { isDone: () => isReached, signal: endOf(waitMs, options.signal) },
+    follow: { isDone: () => isReached, signal: abortAfter(waitMs, options.signal) },
   });
   if (latest === undefined && options.tailOffsets !== undefined)
     return awaitProgress({ ...options, tailOffsets: undefined });
@@ -96,11 +97,6 @@ export function latestProgress(
     waitMs: 0,
     stallMs: stallMsOf(config),
   });
-}
-
-function endOf(waitMs: number, signal: AbortSignal | undefined): AbortSignal {
-  const timeout = AbortSignal.timeout(waitMs);
-  return signal === undefined ? timeout : AbortSignal.any([timeout, signal]);
 }
 
 function tails(ranges: readonly PartitionRange[], offsets: bigint | undefined): readonly PartitionRange[] {

@@ -1,6 +1,7 @@
 /** Runs the service: one relay, and what is seen of it from outside: log, metrics, health and HTTP. */
 import { RegistryClient } from '../encode/registry/registry-client.ts';
 import { asRelayError } from '../errors.ts';
+import { abortWith } from '../model/abort.ts';
 import { type ComponentLogs, setLevels, withFields } from '../observe/component-logs.ts';
 import { Health } from '../observe/health.ts';
 import { createObserver } from '../observe/listeners.ts';
@@ -80,7 +81,7 @@ export async function runRelay(
   const auditEnding = new AbortController();
   const auditing = auditBeside(
     { config, log: relayLogs.audit, metrics, isStreaming: () => health.ready().state === 'streaming' },
-    AbortSignal.any([ending, auditEnding.signal]),
+    abortWith(auditEnding, ending),
   );
   try {
     await relay.run(ending);

@@ -8,6 +8,8 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { publint } from 'publint';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cacheFolder } from '../../stack/cache.ts';
+import { noFaults } from '../demo/verdict.ts';
 import { createDatabase } from '../support/database.ts';
 import { type Installed, installPackage, nodeFolder, oldestNodes } from '../support/package.ts';
 import { servers } from '../support/servers.ts';
@@ -171,6 +173,39 @@ describe.concurrent.each(nodes)('on Node %s', (version) => {
       relay.kill('SIGKILL');
     }
   });
+});
+
+test('the demo, on the oldest Node, loses, doubles and reorders nothing while the relay is killed again and again', {
+  // Two servers of Java start beside whatever else the tests do.
+  timeout: 400_000,
+}, async () => {
+  const program = path.join(installed.folder, 'node_modules/.bin/outbox-relay');
+  const { stdout, stderr } = await run(
+    program,
+    ['demo', '--seconds', '8', '--rate', '300', '--crash', '--json'],
+    {
+      env: {
+        ...process.env,
+        PATH: `${await nodeFolder(nodes[0]!)}:${process.env.PATH}`,
+        OUTBOX_RELAY_CACHE: cacheFolder(),
+      },
+      cwd: installed.folder,
+      maxBuffer: 16 * 1024 * 1024,
+    },
+  );
+  const summary = JSON.parse(stdout.trimEnd().split('\n').at(-1)!);
+  expect(summary, stderr).toMatchObject(noFaults);
+  // 2,400 are offered; a busy machine may manage less, and one that manages next to nothing tests nothing.
+  expect(summary.committed).toBeGreaterThan(300);
+  expect(summary.published).toBe(summary.committed);
+  expect(summary.rolledBack).toBeGreaterThan(0);
+  expect(summary.deadLetters).toBeGreaterThan(0);
+  // Every 1 to 4 s in 8 s.
+  expect(summary.crashes).toBeGreaterThanOrEqual(1);
+  expect(summary.evolution).toMatchObject({ unreadable: 0, refused: expect.stringContaining('refundCents') });
+  expect(summary.evolution.readByOld).toBeGreaterThan(0);
+  expect(summary.p50Ms).toBeGreaterThan(0);
+  expect(summary.p99Ms).toBeGreaterThanOrEqual(summary.p50Ms);
 });
 
 /** Runs something when it is loaded. */

@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../../../relay/config/config.ts';
+import { abortAfter } from '../../../relay/model/abort.ts';
 import { listRelays } from '../../../relay/operations/relays.ts';
 import { type Figures, figuresOf, isWanted, noFigures, type RelayFigures, type Scrape } from './figures.ts';
 import { History, type Points } from './history.ts';
@@ -132,7 +133,7 @@ export class Sampler {
 
   async #scrape({ url, instance }: { url: string; instance: string | null }) {
     try {
-      const signal = AbortSignal.any([this.#ending.signal, AbortSignal.timeout(scrapeTimeoutMs)]);
+      const signal = abortAfter(scrapeTimeoutMs, this.#ending.signal);
       const answer = await fetch(`${url}/metrics`, { signal });
       if (!answer.ok) throw new Error(`it answers ${answer.status}`);
       const scrape = { atMs: performance.now(), samples: parseSamples(await textOf(answer), isWanted) };
