@@ -20,3 +20,18 @@ const byCode: Readonly<Record<string, string>> = {
 export const adviceOf = (code: string): string =>
   byCode[code] ??
   'Correct the cause that the message names, check that the event would be published, then resubmit it.';
+
+/** Whether another payload can help. */
+export const isOfPayload = (code: string): boolean =>
+  /^(PAYLOAD|EVENT|ENCODING|TYPE)_|^RECORD_TOO_LARGE$/.test(code);
+
+type Refusal = { readonly code: string | null; readonly message: string };
+
+/** What the relay would do with an event that it refused; the reason follows where it is another one. */
+export function refusedAgain(was: Refusal, now: Refusal): string {
+  if (was.code !== now.code) return 'The relay would refuse it, for another reason:';
+  // The message may have more to say now, such as a subject that is near.
+  return was.message === now.message
+    ? 'The relay would refuse it again, for the same reason.'
+    : 'The relay would refuse it again:';
+}

@@ -26,7 +26,7 @@ import { useListKeys } from '../../parts/list-keys.ts';
 import { Visible } from '../../parts/visible.tsx';
 import { pathOf as findPath } from '../find/looking.ts';
 import { Actions, DiscardAct, ResubmitAct } from './actions.tsx';
-import { adviceOf } from './advice.ts';
+import { adviceOf, isOfPayload, refusedAgain } from './advice.ts';
 import { useLettersChanged } from './changed.ts';
 import { describeJob } from './describe.tsx';
 import { lastList } from './last-list.ts';
@@ -175,13 +175,11 @@ function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
             </>
           ) : (
             <>
-              <Badge tone="bad">would be refused</Badge>{' '}
-              {wouldPublish.code === code && wouldPublish.message === message ? (
-                'The relay would refuse it again, for the same reason.'
-              ) : (
+              <Badge tone="bad">would be refused</Badge> {refusedAgain(letter, wouldPublish)}
+              {(wouldPublish.code !== code || wouldPublish.message !== message) && (
                 <>
-                  The relay would refuse it, for another reason: <code>{wouldPublish.code}</code>{' '}
-                  {wouldPublish.message}
+                  {' '}
+                  <code>{wouldPublish.code}</code> {wouldPublish.message}
                   <At path={wouldPublish.path} />
                 </>
               )}
@@ -221,7 +219,7 @@ function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
           {isOpen && (
             <>
               <Button
-                kind={wouldPublish?.ok === true ? 'plain' : 'primary'}
+                kind={wouldPublish?.ok === true || !isOfPayload(code) ? 'plain' : 'primary'}
                 why={isEditable ? null : `${editableWhy ?? 'It cannot be edited'}.`}
                 onClick={onEdit}
               >
