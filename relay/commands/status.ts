@@ -27,9 +27,10 @@ const help = `
 Changes nothing and reads only Postgres. The environment variable DATABASE_URL overrides database.url in the file.
 
 The first line is the verdict: what the relay does, and what to do about it. Lines with "!" are what else somebody has to
-look at. Each relay of the slot announces itself in outbox.relay every 3 seconds; one that is not seen for 9 seconds is gone.
-Rate, delay and last error are those that it announced. The progress is a copy (outbox.progress) that can lag by a few
-seconds; the progress itself is a record in the Kafka topic kafka.progressTopic. What cannot be known is called unknown.
+look at. Each relay of the slot announces itself in outbox.relay every 3 seconds, and at once when its state changes; one
+that is not seen for 9 seconds is gone. Rate, delay and last error are those that it announced. The progress is a copy
+(outbox.progress) that can lag by a few seconds; the progress itself is a record in the Kafka topic kafka.progressTopic.
+What cannot be known is called unknown.
 
 Verdicts (.verdict.name):
 ${verdictTable}

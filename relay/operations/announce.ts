@@ -78,9 +78,14 @@ export class Announcer {
   #removal: { readonly atMs: number; readonly removed: NonNullable<CleanupFacts['lastRemoval']> } | undefined;
   #cleanup: CleanupFacts | null = null;
   readonly #hanging = new KnownHanging();
-  #error: { failure: RelayError; sinceMs: number; isOver: boolean } | undefined;
+  /** `hasPublished`: since then. Until that the next one of its kind goes on from where it began. */
+  #error: { failure: RelayError; sinceMs: number; isOver: boolean; hasPublished: boolean } | undefined;
+  /** The stream of this session has brought what this relay wrote for it. */
+  #hasReturned = false;
   /** It streams, or ends after it did: what stopped others before is over. */
   #isActive = false;
+  /** Its last attempt to announce itself failed. */
+  #isFailing = false;
   #wake = withResolvers<void>();
   #loop: Promise<void> | undefined;
 
@@ -97,8 +102,10 @@ export class Announcer {
           this.#isActive = state === 'streaming' || (state === 'draining' && before === 'streaming');
           this.#state = state;
           this.#stateSinceMs = Date.now();
+          this.#hasReturned = false;
           if (state !== 'streaming') {
             this.#sample = undefined;
+            this.#pace = { obstacle: undefined, isLimited: false };
             this.#cleanup = null;
             this.#transactionVersion = null;
             this.#hanging.forget();
@@ -116,7 +123,7 @@ export class Announcer {
         controlled: ({ control }) => this.obey(control),
         committed: ({ events }) => {
           this.#events += events;
-          if (this.#error !== undefined) this.#error.isOver = true;
+          this.#recovered();
         },
         configRead: (read) => {
           this.#hasRejectedConfig = read.result === 'rejected';
@@ -126,16 +133,16 @@ export class Announcer {
           this.#isRecovering = true;
           this.#wake.resolve();
         },
-        recoveryEnded: () => {
+        recoveryEnded: ({ outcome }) => {
           this.#isRecovering = false;
+          if (outcome === 'recovered') this.#recovered();
           this.#wake.resolve();
         },
-        recovered: () => {
-          if (this.#error !== undefined) this.#error.isOver = true;
+        recovered: () => this.#recovered(),
+        heartbeatReturned: () => {
+          this.#hasReturned = true;
         },
-        sampled: (sample) => {
-          this.#sample = sample;
-        },
+        sampled: (sample) => this.#heedSample(sample),
         cleanedUp: (pass) => {
           this.#pass = pass;
         },
@@ -153,6 +160,10 @@ export class Announcer {
           this.#pace = pace;
         },
         retried: ({ failure }) => this.#fail(failure),
+        // Postgres answers again, and a standby changes no state that would tell.
+        peerSeen: () => {
+          if (this.#isFailing) this.#wake.resolve();
+        },
         stopped: ({ failure }) => {
           this.#fail(failure);
           this.#stop();
@@ -201,8 +212,39 @@ export class Announcer {
   }
 
   #fail(failure: RelayError): void {
-    const isSame = this.#error?.isOver === false && this.#error.failure.code === failure.code;
-    this.#error = { failure, sinceMs: isSame ? this.#error!.sinceMs : Date.now(), isOver: false };
+    const before = this.#error;
+    const isSame = before?.hasPublished === false && before.failure.code === failure.code;
+    const sinceMs = isSame ? before.sinceMs : Date.now();
+    this.#error = { failure, sinceMs, isOver: false, hasPublished: false };
+    if (!isSame || before.isOver) this.#wake.resolve();
+  }
+
+  /** Something was published, or what failed within the session has succeeded. */
+  #recovered(): void {
+    if (this.#error === undefined) return;
+    this.#error.hasPublished = true;
+    this.#end(this.#error);
+  }
+
+  /** Who looks must not read for seconds that it fails still. */
+  #end(error: { isOver: boolean }): void {
+    if (error.isOver) return;
+    error.isOver = true;
+    this.#wake.resolve();
+  }
+
+  /**
+   * An idle relay commits its next progress seconds later. That its heartbeat has come back on the stream, and that nothing
+   * waits, shows before that it streams.
+   */
+  #heedSample(sample: Facts['sampled']): void {
+    const { state, stream, inFlightEvents } = sample;
+    const isFirst = stream !== undefined && this.#sample?.stream === undefined;
+    this.#sample = sample;
+    if (state !== 'streaming' || this.#state !== 'streaming') return;
+    const isIdle = stream !== undefined && stream.oldestMs === 0 && inFlightEvents === 0;
+    if (this.#error !== undefined && this.#hasReturned && isIdle) this.#end(this.#error);
+    if (isFirst) this.#wake.resolve();
   }
 
   #stop(): void {
@@ -252,19 +294,18 @@ export class Announcer {
 
   async #repeat(): Promise<void> {
     const slot = this.#use.config.slot.name;
-    let isFailing = false;
     for (let round = 0; !this.#ending.signal.aborted; round++) {
       this.#wake = withResolvers();
       try {
         await announce(this.#pool, this.#announcement());
         await this.#lookAtOthers();
         if (round % 100 === 0) await forgetGone(this.#pool, slot);
-        isFailing = false;
+        this.#isFailing = false;
       } catch (error) {
-        if (!isFailing) this.#use.onFailure(asRelayError(error), retryMs);
-        isFailing = true;
+        if (!this.#isFailing) this.#use.onFailure(asRelayError(error), retryMs);
+        this.#isFailing = true;
       }
-      await withinMs(this.#wake.promise, isFailing ? retryMs : everyMs);
+      await withinMs(this.#wake.promise, this.#isFailing ? retryMs : everyMs);
     }
   }
 

@@ -1,10 +1,25 @@
 /**
- * Which relays that have ended matter still. A relay that ends because it was asked to leaves no trace. One that died, or
+ * Which relay streams, and which that have ended matter still. A relay that ends because it was asked to leaves no trace. One that died, or
  * stopped itself, is history once another one has started in its place, and a concern until then. Pure.
  */
 import type { KnownRelay } from '../ledger/relays.ts';
+import type { StatusFacts } from './status.ts';
 
 export const hasEnded = ({ isGone, state }: KnownRelay): boolean => isGone || state === 'stopped';
+
+/**
+ * A slot has one reader. Of those that say that they stream, only one that said so since the reader came can be it; after
+ * the death of one relay that is the one that was seen last.
+ * @param relays in the order of `readRelays`
+ */
+export function streamerOf({ relays, slot }: Pick<StatusFacts, 'relays' | 'slot'>): KnownRelay | undefined {
+  if (slot.state !== 'active') return undefined;
+  const { readSince } = slot;
+  return relays.find(
+    ({ state, isGone, seenAt }) =>
+      state === 'streaming' && !isGone && (readSince === null || Date.parse(seenAt) >= Date.parse(readSince)),
+  );
+}
 
 const endOf = ({ state, stateSince, seenAt }: KnownRelay): number =>
   Date.parse(state === 'stopped' ? stateSince : seenAt);

@@ -11,6 +11,7 @@ import { type LastWords, lastWordsOf } from '../model/last-words.ts';
 import type { StatusFacts } from './status.ts';
 import { type Concern, concernsOf } from './status-concerns.ts';
 import { slotSafe, slotSafeWhileFlowing, waitingText } from './status-headline.ts';
+import { streamerOf } from './status-relays.ts';
 import { ageOf, describeMs, describeSeconds, type Remedy } from './status-words.ts';
 import { type VerdictName, verdicts } from './verdicts.ts';
 
@@ -137,13 +138,18 @@ const losesSlot = (code: string): boolean =>
 const opening = new Set<KnownRelay['state']>(['fencing', 'claiming', 'lineage', 'draining']);
 
 function withSlot(facts: StatusFacts, live: readonly KnownRelay[]): Said {
-  const streamer = live.find(({ state }) => state === 'streaming');
+  const streamer = streamerOf(facts);
   if (streamer !== undefined) return streamingOf(facts, streamer);
   const starting = live.find(({ state }) => opening.has(state));
   if (starting !== undefined)
     return {
       name: 'starting',
       text: `Not streaming yet: ${starting.instance} has the slot, ${starting.facts.reason}`,
+    };
+  if (live.some(({ state }) => state === 'streaming'))
+    return {
+      name: 'starting',
+      text: 'Not streaming yet: a relay has just taken the slot, and has not said yet what it does.',
     };
   const pid = facts.slot.state === 'active' ? facts.slot.activePid : null;
   return {
@@ -167,12 +173,7 @@ function streamingOf(facts: StatusFacts, streamer: KnownRelay): Said {
       advice: 'Resume when the reason is gone.',
       command: 'outbox-relay resume',
     };
-  if (error !== null && !error.isOver)
-    return {
-      name: 'failing',
-      text: `Standing still for ${describeSeconds(ageOf(error.since, facts.at))}: ${error.message} (${error.code}), retrying${behind}. ${slotSafe(facts)}`,
-      advice: error.hint,
-    };
+  // It got as far as the gate: what failed before is over, although nothing is published that would show it.
   if (isStanding) {
     const holding = holdingPauses(pauses, facts);
     return {
@@ -182,6 +183,12 @@ function streamingOf(facts: StatusFacts, streamer: KnownRelay): Said {
       command: `outbox-relay resume --topic ${holding.length === 1 ? holding[0]!.topic : '…'}`,
     };
   }
+  if (error !== null && !error.isOver)
+    return {
+      name: 'failing',
+      text: `Standing still for ${describeSeconds(ageOf(error.since, facts.at))}: ${error.message} (${error.code}), retrying${behind}. ${slotSafe(facts)}`,
+      advice: error.hint,
+    };
   if (isLimited)
     return {
       name: 'limited',

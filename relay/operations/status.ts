@@ -23,6 +23,7 @@ import { assertLettersShown } from './dead-letters/transaction.ts';
 import { readWalOutlook, timeLeft } from './slot-health.ts';
 import { type DealtWith, type NotSeen, readDealtWith } from './status-dealt-with.ts';
 import { judge, type Verdict } from './status-verdict.ts';
+import { streams } from './verdicts.ts';
 import { withPool } from './with-pool.ts';
 
 export type Status = StatusFacts & { readonly verdict: Verdict };
@@ -46,6 +47,8 @@ export type StatusFacts = {
     | {
         readonly state: 'active' | 'inactive';
         readonly activePid: number | null;
+        /** When the walsender that reads it began; null where none does, or the role may not see it. */
+        readonly readSince: string | null;
         readonly confirmedLsn: string;
         /** WAL written since the confirmed LSN; most of it may belong to other tables. */
         readonly lagBytes: number;
@@ -128,9 +131,7 @@ export async function statusOnceStreaming(config: Config, waitMs: number): Promi
     const isLast = performance.now() >= endMs;
     try {
       const status = await readStatus(config);
-      const isStreaming = status.relays.some(({ state, isGone }) => state === 'streaming' && !isGone);
-      // It says how far it is behind a moment after it streams; before that nobody can call it good.
-      if (isLast || (isStreaming && status.verdict.name !== 'starting')) return status;
+      if (isLast || streams.has(status.verdict.name)) return status;
     } catch (error) {
       const { code, class: kind } = asRelayError(error);
       if (isLast || (kind !== 'retry' && code !== 'OUTBOX_TABLE_INVALID')) throw error;
@@ -281,6 +282,7 @@ async function readSlotStatus(pool: pg.Pool, config: Config): Promise<Status['sl
   return {
     state: slot.isActive ? 'active' : 'inactive',
     activePid: slot.activePid,
+    readSince: await readReaderStart(pool, slot.activePid),
     confirmedLsn: formatLsn(slot.confirmedLsn),
     lagBytes: Math.max(0, Number(parseLsn(wal?.lsn ?? '0/0') - slot.confirmedLsn)),
     retainedBytes: slot.retainedBytes,
@@ -288,6 +290,20 @@ async function readSlotStatus(pool: pg.Pool, config: Config): Promise<Status['sl
     safeWalBytes: slot.safeWalBytes,
     ...(await readTimeLeft(pool, config, slot.safeWalBytes)),
   };
+}
+
+async function readReaderStart(pool: pg.Pool, activePid: number | null): Promise<string | null> {
+  if (activePid === null) return null;
+  const [row] = await query(
+    pool,
+    statement<{ since: Date | null }>(
+      'operations.read_reader_start',
+      'reading when the walsender began',
+      'select backend_start as since from pg_stat_activity where pid = $1',
+    ),
+    [activePid],
+  );
+  return row?.since?.toISOString() ?? null;
 }
 
 function missing(name: string): Status['slot'] {

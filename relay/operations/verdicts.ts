@@ -29,3 +29,12 @@ export const troubles: ReadonlySet<VerdictName> = new Set([
   'slot-lost',
   'unknown',
 ]);
+
+/** A relay streams, and what it does is known. */
+export const streams: ReadonlySet<VerdictName> = new Set([
+  'streaming',
+  'behind',
+  'limited',
+  'paused',
+  'held',
+]);

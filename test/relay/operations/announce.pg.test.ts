@@ -1,7 +1,7 @@
 /** What a relay says of itself in Postgres, and what of it stays when it has stopped. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TcpProxy } from '../../../harness/tcp-proxy.ts';
 import type { Config } from '../../../relay/config/config.ts';
 import { RelayError } from '../../../relay/errors.ts';
@@ -14,7 +14,7 @@ import { Announcer, type AnnouncerOptions } from '../../../relay/operations/anno
 import { runRelay } from '../../../relay/operations/run.ts';
 import { unique } from '../../support/unique.ts';
 import { openRelayDatabase, type RelayDatabase } from '../commands/outbox.ts';
-import { progressSample } from '../observe/fact-samples.ts';
+import { committedSample, progressSample, sampledSample } from '../observe/fact-samples.ts';
 
 let relay: RelayDatabase;
 beforeAll(async () => {
@@ -66,6 +66,91 @@ test('a relay says which transaction protocol it uses, while it streams', async 
   await poll(config).toMatchObject([{ facts: { transactionVersion: 1 } }]);
   hears.entered?.({ state: 'standby', before: 'streaming' });
   await poll(config).toMatchObject([{ facts: { transactionVersion: null } }]);
+  await announcer.end();
+});
+
+describe('what fails', () => {
+  const away = new RelayError('POSTGRES_UNAVAILABLE', 'connecting: refused');
+  const errorOf = async (config: Config) => (await known(config))[0]?.facts.error;
+  /** Sooner than the next announcement that comes by itself. */
+  const soon = (config: Config) => expect.poll(() => errorOf(config), { interval: 20, timeout: 2_000 });
+
+  async function streamingAfterFailure(config: Config) {
+    const { announcer, hears } = announcerOf(config, 'one');
+    announcer.start('');
+    hears.entered?.({ state: 'streaming', before: 'lineage' });
+    hears.sampled?.(sampledSample());
+    hears.retried?.({ doing: 'session', failure: away, retryInMs: 10 });
+    hears.entered?.({ state: 'standby', before: 'streaming' });
+    await soon(config).toMatchObject({ code: 'POSTGRES_UNAVAILABLE', isOver: false });
+    hears.entered?.({ state: 'streaming', before: 'lineage' });
+    await expect.poll(async () => (await known(config))[0]?.state, { interval: 20 }).toBe('streaming');
+    return { announcer, hears };
+  }
+
+  test('is over as soon as the stream has brought the heartbeat of the session and nothing waits, and is not before', async () => {
+    const config = relay.config(settings());
+    const { announcer, hears } = await streamingAfterFailure(config);
+    hears.sampled?.(sampledSample());
+    await expect.poll(async () => (await known(config))[0]?.facts.lagMs, { interval: 20 }).toBe(0);
+    expect(await errorOf(config)).toMatchObject({ isOver: false });
+    hears.heartbeatReturned?.({ beat: 1, roundTripMs: 3 });
+    const stream = { progressLsn: 100n, serverLsn: 100n, oldestMs: 5, isReadingOn: true };
+    hears.sampled?.(sampledSample({ stream, inFlightEvents: 1 }));
+    hears.protocolChanged?.({ transactionVersion: 1, before: 2 });
+    await poll(config).toMatchObject([
+      { facts: { transactionVersion: 1, lagMs: 5, error: { isOver: false } } },
+    ]);
+    hears.sampled?.(sampledSample());
+    await soon(config).toMatchObject({ isOver: true });
+    await announcer.end();
+  });
+
+  test('is over at once when something is published, or when the relay has recovered from a lost slot', async () => {
+    const config = relay.config(settings());
+    const { announcer, hears } = await streamingAfterFailure(config);
+    hears.committed?.(committedSample());
+    await soon(config).toMatchObject({ isOver: true });
+    hears.retried?.({ doing: 'session', failure: lost, retryInMs: 10 });
+    await soon(config).toMatchObject({ code: lost.code, isOver: false });
+    hears.recoveryEnded?.({ outcome: 'recovered', published: 1, deadLettered: 0, tookMs: 5 });
+    await soon(config).toMatchObject({ isOver: true });
+    await announcer.end();
+  });
+
+  test('counts from where it began while nothing is published between two failures of a kind', async () => {
+    const config = relay.config(settings());
+    const { announcer, hears } = await streamingAfterFailure(config);
+    const { since } = (await errorOf(config))!;
+    hears.heartbeatReturned?.({ beat: 1, roundTripMs: 3 });
+    hears.sampled?.(sampledSample());
+    await soon(config).toMatchObject({ isOver: true });
+    hears.retried?.({ doing: 'session', failure: away, retryInMs: 10 });
+    await soon(config).toMatchObject({ isOver: false, since });
+    hears.committed?.(committedSample());
+    await soon(config).toMatchObject({ isOver: true });
+    hears.retried?.({ doing: 'session', failure: away, retryInMs: 10 });
+    await soon(config).toMatchObject({ isOver: false });
+    expect((await errorOf(config))?.since).not.toBe(since);
+    await announcer.end();
+  });
+});
+
+test('a standby announces itself again as soon as Postgres answers', async () => {
+  await using proxy = await TcpProxy.before(relay.url);
+  const config = relay.config({ ...settings(), DATABASE_URL: proxy.through(relay.env.DATABASE_URL!) });
+  const failed = withResolvers<RelayError>();
+  const { announcer, hears } = announcerOf(config, 'one', { onFailure: failed.resolve });
+  announcer.start('');
+  await poll(config).toHaveLength(1);
+  proxy.shut();
+  await failed.promise;
+  const [before] = await known(config);
+  proxy.calm();
+  hears.peerSeen?.({ activePid: 7, hasPublished: false });
+  // It would try again by itself after 15 s.
+  const seen = expect.poll(async () => (await known(config))[0]?.seenAt, { timeout: 6_000 });
+  await seen.not.toBe(before?.seenAt);
   await announcer.end();
 });
 

@@ -102,6 +102,24 @@ const cases: Case[] = [
   ],
   [
     'held',
+    'a stream that waits at such an event since its session failed before',
+    { control: held, relays: [relayOf({}, { isStanding: true, error: failure() })] },
+    /^Waiting at an event of a paused topic/,
+  ],
+  [
+    'starting',
+    'a relay that said that it streams before something took the slot',
+    { slot: { ...slot, readSince: '2026-01-02T03:06:05.679Z' } },
+    'Not streaming yet: a relay has just taken the slot, and has not said yet what it does.',
+  ],
+  [
+    'streaming',
+    'a relay that has said so since it took the slot',
+    { slot: { ...slot, readSince: at } },
+    /^Streaming\. 1,204/,
+  ],
+  [
+    'held',
     'a stream that waits at an event of a paused topic',
     { control: held, relays: [relayOf({}, { isStanding: true, lagMs: 90_000 })] },
     /^Waiting at an event of a paused topic \(orders, by ada for 2 min: upgrade\), oldest unpublished event 1 min|90 s/,

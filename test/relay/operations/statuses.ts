@@ -58,6 +58,7 @@ export const failure = (isOver = false) => ({
 export const slot = {
   state: 'active',
   activePid: 7,
+  readSince: null,
   confirmedLsn: '16/B374D000',
   lagBytes: 1_536,
   retainedBytes: 16_777_216,
@@ -67,7 +68,7 @@ export const slot = {
   untilDiskSeconds: null,
 } as const;
 
-export const inactive = { ...slot, state: 'inactive', activePid: null } as const;
+export const inactive = { ...slot, state: 'inactive', activePid: null, readSince: null } as const;
 
 export const factsOf = (more: Partial<StatusFacts> = {}): StatusFacts => ({
   at,

@@ -231,6 +231,21 @@ describe('an outage', () => {
     expect(records.map(idOf)).toEqual(ids);
   });
 
+  it('is over for the status as soon as an idle relay streams again, and the status waits until then', async () => {
+    await using world = await World.create();
+    // The next progress would be committed a minute later.
+    const relay = world.startRelay({ CAPTURE_HEARTBEAT_MS: 60_000 });
+    await relay.streaming();
+    await world.pool.query(
+      'select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1',
+      [world.slot],
+    );
+    await relay.line(({ err }) => err?.code === 'POSTGRES_UNAVAILABLE');
+    const { code, stdout } = await world.command('status', '--wait-seconds', '40');
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^[^\n]*Streaming/) });
+    expect(stdout).not.toContain('fails');
+  });
+
   it('of the registry holds the stream until it is back, and never becomes a dead letter', async () => {
     await using world = await World.create();
     await using proxy = await TcpProxy.before(world.env.SCHEMA_REGISTRY_URL!);
