@@ -9,6 +9,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { code, table } from '../../docs/markdown.ts';
 import { configSchema } from '../../relay/config/schema.ts';
+import { settings } from '../../relay/config/settings.ts';
 import { dashboardFile } from '../grafana/dashboard.ts';
 
 export const chartFolder = join(import.meta.dirname, 'outbox-relay');
@@ -23,10 +24,20 @@ export async function chartFiles(): Promise<{ readonly file: string; readonly te
   const readme = join(chartFolder, 'README.md');
   return [
     { file: join(chartFolder, 'values.schema.json'), text: valuesSchema() },
+    { file: join(chartFolder, 'files/secret-settings.json'), text: secretSettings() },
     { file: join(chartFolder, 'files/outbox-relay.rules.yaml'), text: await readFile(rulesFile, 'utf8') },
     { file: join(chartFolder, 'files/outbox-relay.json'), text: await readFile(dashboardFile, 'utf8') },
     { file: readme, text: withTable(await readFile(readme, 'utf8'), values) },
   ];
+}
+
+/** What the templates keep out of the ConfigMap, one setting a line. */
+function secretSettings(): string {
+  const secrets = settings.filter(({ secret }) => secret !== undefined);
+  const lines = secrets.map(({ path, env, kind, secret }) =>
+    JSON.stringify({ path, env, form: kind === 'map' ? 'map' : secret }),
+  );
+  return `[\n  ${lines.join(',\n  ')}\n]\n`;
 }
 
 const [begin, end] = ['<!-- generated:values -->\n', '<!-- /generated:values -->'];
@@ -107,7 +118,17 @@ const secretEnv: Schema = {
   propertyNames: { pattern: '^[A-Za-z_][A-Za-z0-9_]*$' },
   additionalProperties: known({ name: filled, key: filled }, { required: ['name', 'key'] }),
 };
-const monitor = known({ enabled: flag!, labels: textMap, interval: duration });
+const optionalDuration = { anyOf: [duration, { const: '' }] };
+const maps: Schema = { type: 'array', items: map! };
+const monitor = known({
+  enabled: flag!,
+  labels: textMap,
+  interval: duration,
+  scrapeTimeout: optionalDuration,
+  relabelings: maps,
+  metricRelabelings: maps,
+});
+const containers: Schema = { type: 'array', items: { type: 'object', required: ['name', 'image'] } };
 
 function valuesSchema(): string {
   const schema = {
@@ -120,6 +141,8 @@ function valuesSchema(): string {
       extraEnv: { type: 'array', items: { type: 'object', required: ['name'] } },
       extraVolumes: { type: 'array', items: { type: 'object', required: ['name'] } },
       extraVolumeMounts: { type: 'array', items: { type: 'object', required: ['name', 'mountPath'] } },
+      initContainers: containers,
+      extraContainers: containers,
       extraObjects: { type: 'array', items: { type: ['string', 'object'] } },
       image: known({
         repository: filled,
@@ -135,6 +158,7 @@ function valuesSchema(): string {
       resources,
       terminationGracePeriodSeconds: count(1),
       minReadySeconds: count(0),
+      deploymentAnnotations: textMap,
       podAnnotations: textMap,
       podLabels: textMap,
       podSecurityContext: map!,
@@ -156,6 +180,7 @@ function valuesSchema(): string {
         secret: known({ name: text!, key: filled }),
         activeDeadlineSeconds: count(1),
         serviceAccountName: filled,
+        podAnnotations: textMap,
         resources,
       }),
       audit: known({

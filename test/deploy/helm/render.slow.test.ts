@@ -18,7 +18,7 @@ import {
 import { operatorSchemaPath } from '../../../deploy/tools/operator-schemas.ts';
 import { findProgram, kubernetesVersions } from '../../../deploy/tools/programs.ts';
 import { createProgram } from '../../../relay/commands/program.ts';
-import { loadConfig } from '../../../relay/config/config.ts';
+import { loadConfig, settings } from '../../../relay/config/config.ts';
 import { operatorSchemasOrSkip, programOrSkip, schemasOrSkip } from '../../support/tools.ts';
 
 const run = promisify(execFile);
@@ -51,6 +51,10 @@ const podOf = (manifest: Manifest) =>
   manifest.kind === 'Pod' ? manifest.spec : manifest.spec?.template?.spec;
 const podsIn = (manifests: readonly Manifest[]) =>
   manifests.map((manifest) => ({ manifest, pod: podOf(manifest) })).filter(({ pod }) => pod !== undefined);
+
+/** Without those of somebody else beside them. */
+const ownOf = (containers: readonly Container[]) =>
+  containers.filter(({ image }) => image.includes('outbox-relay'));
 
 function only(manifests: readonly Manifest[], kind: string, name: RegExp): Manifest {
   const found = manifests.filter((each) => each.kind === kind && name.test(each.metadata.name));
@@ -104,7 +108,7 @@ describe.each(examples)('%s', (example) => {
       const config = only(manifests, 'ConfigMap', /^(outbox-relay|orders-relay)$/);
       const file = join(folder, 'relay.yaml');
       await writeFile(file, config.data['relay.yaml']);
-      const containers = podsIn(manifests).flatMap(({ pod }) => pod.containers as Container[]);
+      const containers = podsIn(manifests).flatMap(({ pod }) => ownOf(pod.containers));
       expect(containers.length).toBeGreaterThan(1);
       const commands = (await createProgram()).commands.map((command) => command.name());
       for (const { name, args, env, volumeMounts = [] } of containers) {
@@ -232,19 +236,24 @@ describe('values that would fail only later are refused', () => {
     ['a setting of the wrong type', 'config={"shutdownMs":"soon"}', 'shutdownMs'],
     [
       'a stop that takes longer than Kubernetes waits',
-      'config={"shutdownMs":30000}',
+      'config.shutdownMs=30000',
       'terminationGracePeriodSeconds',
+    ],
+    [
+      'alerts that lead nowhere',
+      'prometheusRule.enabled=true',
+      'prometheusRule.runbookUrl is required in a chart from a clone',
     ],
     ['two audits', 'audit={"enabled":true}', 'everyMinutes'],
     ['two monitors', 'serviceMonitor={"enabled":true}', 'scraped twice'],
     ['migrations without a role', 'migrations={"enabled":true}', 'migrations.secret.name'],
     ['a console without a way in', 'console={"enabled":true}', 'sign in'],
-    ['a port that nobody knows', 'config={"http":{"port":0}}', 'fixed port'],
+    ['a port that nobody knows', 'config.http.port=0', 'fixed port'],
   ];
   test.for(cases)('%s', async ([name, set, told], context) => {
     const helm = programOrSkip(context, 'helm');
     const more = {
-      'two audits': 'config={"audit":{"everyMinutes":5}}',
+      'two audits': 'config.audit.everyMinutes=5',
       'two monitors': 'podMonitor={"enabled":true}',
     }[name];
     const sets = more === undefined ? [set] : [set, more];
@@ -253,6 +262,118 @@ describe('values that would fail only later are refused', () => {
       (error) => String(error.stderr),
     );
     expect(failure).toContain(told);
+  });
+});
+
+test('the chart takes the values of the guide', async (context) => {
+  const helm = programOrSkip(context, 'helm');
+  const guide = await readFile(join(chartFolder, '../../../docs/guides/kubernetes.md'), 'utf8');
+  const [, values] = /```yaml\n( *config:\n.*?)```/s.exec(guide)!;
+  const folder = await mkdtemp(join(tmpdir(), 'guide-'));
+  try {
+    const file = join(folder, 'values.yaml');
+    await writeFile(file, values!);
+    const { stdout } = await run(helm, ['template', 'outbox-relay', chartFolder, '--values', file]);
+    const kinds = manifestsOf(stdout).map(({ kind }) => kind);
+    expect(kinds).toEqual(expect.arrayContaining(['Deployment', 'Job', 'PodMonitor', 'PrometheusRule']));
+    expect(stdout).not.toContain('OWNER/');
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('without an address, the chart names the value to set', async (context) => {
+  const helm = programOrSkip(context, 'helm');
+  const sets: string[] = [];
+  const told = async () => {
+    const values = sets.flatMap((set) => ['--set-json', set]);
+    return run(helm, ['template', 'outbox-relay', chartFolder, ...values]).then(
+      () => 'rendered',
+      (error) => String(error.stderr),
+    );
+  };
+  expect(await told()).toContain('no address of Postgres: set secretEnv.DATABASE_URL: {');
+  sets.push('secretEnv={"DATABASE_URL":{"name":"outbox-relay","key":"database-url"}}');
+  expect(await told()).toContain('no address of Kafka: set config.kafka.brokers');
+  sets.push('extraEnv=[{"name":"KAFKA_BROKERS","value":"kafka:9092"}]');
+  expect(await told()).toContain('no address of the schema registry: set config.registry.url');
+  sets.push('config.records.format="json"');
+  expect(await told()).toBe('rendered');
+});
+
+describe('a secret in the settings', () => {
+  const inConfig = (path: readonly string[], value: unknown) =>
+    `config.${path.join('.')}=${JSON.stringify(value)}`;
+  const refusal = (helm: string, ...sets: string[]) =>
+    rendered(helm, 'minimal', ...sets).then(
+      () => undefined,
+      (error) => String(error.stderr),
+    );
+  const urls = ['s://u:sekret@h/d', 's://h/d?password=sekret', `s://u:\${PW:-sekret}@h/d`];
+
+  test('is refused with the variable to set, and never quoted', async (context) => {
+    const helm = programOrSkip(context, 'helm');
+    const secrets = settings.filter(({ secret }) => secret !== undefined);
+    expect(secrets.length).toBeGreaterThan(10);
+    for (const { path, env, kind, secret } of secrets) {
+      const value =
+        kind === 'map' ? { Authorization: 'sekret' } : secret === 'url' ? urls[0] : 'sekret'.repeat(8);
+      const told = await refusal(helm, inConfig(path, value));
+      expect(told, path.join('.')).toContain(`config.${path.join('.')} holds a secret`);
+      expect(told).toContain(`secretEnv.${env}: {`);
+      expect(told).not.toContain('sekret');
+    }
+    for (const url of urls)
+      expect(await refusal(helm, inConfig(['database', 'url'], url)), url).toContain('holds a secret');
+  });
+
+  test('that a variable holds is accepted, and so is an address without one', async (context) => {
+    const helm = programOrSkip(context, 'helm');
+    const url = `postgres://relay:\${PW}@db:5432/shop?sslmode=verify-full&sslkey=/tls/key`;
+    const sets = [
+      inConfig(['database', 'url'], url),
+      inConfig(['kafka', 'saslPassword'], `\${KAFKA_PASSWORD}`),
+      inConfig(['registry', 'url'], 'http://user@registry:8081'),
+      inConfig(['registry', 'headers'], { 'X-Team': 'orders', Authorization: `\${AUTHORIZATION}` }),
+    ];
+    expect(await refusal(helm, ...sets)).toBeUndefined();
+  });
+});
+
+test('a setting that is null is not set, as null is for Helm', async (context) => {
+  const helm = programOrSkip(context, 'helm');
+  const sets = ['config.cleanup={"retention":null}', 'config.log.level="debug"'];
+  const config = only(manifestsOf(await rendered(helm, 'minimal', ...sets)), 'ConfigMap', /^outbox-relay$/);
+  expect(config.data['relay.yaml']).toContain('level: debug');
+  expect(config.data['relay.yaml']).not.toContain('null');
+});
+
+test('what is beside the containers of the chart is in each Pod that can have it', (context) => {
+  for (const { manifest, pod } of podsIn(manifestsIn(context, 'everything'))) {
+    const names = (containers: readonly Container[]) => containers.map(({ name }) => name);
+    expect(names(pod.initContainers), manifest.metadata.name).toEqual(['certificates']);
+    const hasMore = names(pod.containers).includes('collector');
+    expect(hasMore, manifest.metadata.name).toBe(manifest.kind === 'Deployment');
+  }
+});
+
+test('monitors and Deployments have what their values say', (context) => {
+  const manifests = manifestsIn(context, 'everything');
+  const [endpoint] = only(manifests, 'ServiceMonitor', /./).spec.endpoints;
+  expect(endpoint).toEqual({
+    port: 'http',
+    path: '/metrics',
+    interval: '30s',
+    scrapeTimeout: '20s',
+    relabelings: [{ targetLabel: 'cluster', replacement: 'one' }],
+    metricRelabelings: [{ action: 'labeldrop', regex: 'pod' }],
+  });
+  const deployments = manifests.filter(({ kind }) => kind === 'Deployment');
+  expect(deployments).toHaveLength(3);
+  for (const { metadata } of deployments)
+    expect(metadata.annotations).toEqual({ 'reloader.stakater.com/auto': 'true' });
+  expect(only(manifests, 'Job', /./).spec.template.metadata.annotations).toEqual({
+    'sidecar.istio.io/inject': 'false',
   });
 });
 

@@ -123,6 +123,9 @@ nodeSelector: {{ toYaml . | nindent 2 }}
 {{- with .Values.tolerations }}
 tolerations: {{ toYaml . | nindent 2 }}
 {{- end }}
+{{- with .Values.initContainers }}
+initContainers: {{ toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{- define "outbox-relay.container" -}}
@@ -131,9 +134,38 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext: {{ toYaml .Values.securityContext | nindent 2 }}
 {{- end -}}
 
+{{/* How a monitor scrapes. */}}
+{{- define "outbox-relay.endpoint" -}}
+port: http
+path: /metrics
+interval: {{ .interval }}
+{{- with .scrapeTimeout }}
+scrapeTimeout: {{ . }}
+{{- end }}
+{{- with .relabelings }}
+relabelings: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- with .metricRelabelings }}
+metricRelabelings: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* For Helm, null is a value that is not set. The relay refuses a setting without a value. */}}
+{{- define "outbox-relay.removeNulls" -}}
+{{- $map := . -}}
+{{- range $key, $value := $map -}}
+{{- if kindIs "invalid" $value -}}
+{{- $_ := unset $map $key -}}
+{{- else if kindIs "map" $value -}}
+{{- include "outbox-relay.removeNulls" $value -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* relay.yaml: the settings, with what the chart knows of the console. */}}
 {{- define "outbox-relay.relayYaml" -}}
 {{- $config := deepCopy .Values.config -}}
+{{- include "outbox-relay.removeNulls" $config -}}
 {{- with .Values.console.ingress -}}
 {{- if and $.Values.console.enabled .enabled -}}
 {{- $console := default dict (get $config "console") -}}
@@ -145,11 +177,63 @@ securityContext: {{ toYaml .Values.securityContext | nindent 2 }}
 {{- toYaml $config -}}
 {{- end -}}
 
+{{/* What the value of a setting holds beside references to variables. The fallback of one is read by everybody, too. */}}
+{{- define "outbox-relay.literal" -}}
+{{- regexReplaceAll "\\$\\{[A-Za-z_][A-Za-z0-9_]*(:-)?\\}" (toString .) "" -}}
+{{- end -}}
+
+{{/* No message quotes a value. */}}
+{{- define "outbox-relay.checkSecrets" -}}
+{{- range $setting := .Files.Get "files/secret-settings.json" | fromJsonArray -}}
+{{- $value := $.Values.config -}}
+{{- range $key := $setting.path -}}
+{{- if kindIs "map" $value }}{{ $value = get $value $key }}{{ else }}{{ $value = "" }}{{ end -}}
+{{- end -}}
+{{- $isSecret := false -}}
+{{- if eq $setting.form "map" -}}
+{{- if kindIs "map" $value -}}
+{{- range $name, $each := $value -}}
+{{- if and (regexMatch "(?i)authorization|cookie|secret|passw|token|assertion|api-?key" $name) (include "outbox-relay.literal" $each) }}{{ $isSecret = true }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- else if $value -}}
+{{- $literal := include "outbox-relay.literal" $value -}}
+{{- if eq $setting.form "url" -}}
+{{- $isSecret = regexMatch "://[^/?#@]*:[^@]+@|(?i)[?&][^=&]*(passw(or)?d|passphrase|secret|token|api[-_]?key|access[-_]?key|credentials?|signature)=[^&]" $literal -}}
+{{- else -}}
+{{- $isSecret = ne $literal "" -}}
+{{- end -}}
+{{- end -}}
+{{- if $isSecret -}}
+{{- fail (printf "config.%s holds a secret, and everybody who reads the ConfigMap would read it. Store it in a Secret, and name that one in secretEnv instead: secretEnv.%s: { name: <Secret>, key: <key> }" (join "." $setting.path) $setting.env) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* An address without which no relay starts, from where the Pods get it. */}}
+{{- define "outbox-relay.checkAddress" -}}
+{{- $env := list -}}
+{{- range .root.Values.extraEnv }}{{ $env = append $env .name }}{{ end -}}
+{{- $section := default dict (get .root.Values.config .section) -}}
+{{- if not (or (get $section .key) (hasKey .root.Values.secretEnv .env) (has .env $env)) -}}
+{{- fail (printf "no address of %s: set %s" .of .how) -}}
+{{- end -}}
+{{- end -}}
+
 {{/* What would fail only later, and less clearly. */}}
 {{- define "outbox-relay.check" -}}
 {{- $shutdownMs := default 8000 .Values.config.shutdownMs -}}
 {{- if and (not (kindIs "string" $shutdownMs)) (ge (divf $shutdownMs 1000) (float64 .Values.terminationGracePeriodSeconds)) -}}
 {{- fail (printf "terminationGracePeriodSeconds (%v) must be longer than config.shutdownMs (%v ms): Kubernetes would kill the relay before it has stopped" .Values.terminationGracePeriodSeconds $shutdownMs) -}}
+{{- end -}}
+{{- include "outbox-relay.checkSecrets" . -}}
+{{- include "outbox-relay.checkAddress" (dict "root" . "of" "Postgres" "section" "database" "key" "url" "env" "DATABASE_URL" "how" "secretEnv.DATABASE_URL: { name: <Secret>, key: <key> }, a Secret with the connection string of the relay's role") -}}
+{{- include "outbox-relay.checkAddress" (dict "root" . "of" "Kafka" "section" "kafka" "key" "brokers" "env" "KAFKA_BROKERS" "how" "config.kafka.brokers, such as ['kafka.kafka:9092']") -}}
+{{- if eq "avro" (default "avro" (default dict .Values.config.records).format) -}}
+{{- include "outbox-relay.checkAddress" (dict "root" . "of" "the schema registry" "section" "registry" "key" "url" "env" "SCHEMA_REGISTRY_URL" "how" "config.registry.url, or config.records.format: json, which needs none") -}}
+{{- end -}}
+{{- if and .Values.prometheusRule.enabled (contains (printf "/%s/" "OWNER") .Values.prometheusRule.runbookUrl) -}}
+{{- fail "prometheusRule.runbookUrl is required in a chart from a clone: the address at which your colleagues read the pages of docs/, such as https://wiki.example.com/outbox-relay. Each alert links to its page there" -}}
 {{- end -}}
 {{- $audit := default dict .Values.config.audit -}}
 {{- if and .Values.audit.enabled (ne (toString (default 0 $audit.everyMinutes)) "0") -}}
