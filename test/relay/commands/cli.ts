@@ -1,6 +1,7 @@
 /** Runs the command line as a process of its own, as a person or a script does. */
 import { spawn } from 'node:child_process';
 import { expect, onTestFailed } from 'vitest';
+import { getCurrentTest } from 'vitest/suite';
 import { inheritedEnv, mainFile } from '../../../harness/relay-process.ts';
 
 export type CliResult = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
@@ -25,7 +26,8 @@ export function runCli(
   return Promise.all([exited, read(child.stdout), read(child.stderr)]).then(([code, stdout, stderr]) => {
     // No secret of a URL in any output, whatever the test is about.
     expect(`${stdout}${stderr}`).not.toContain('sesame');
-    if (expect.getState().currentTestName !== undefined)
+    // Not where a hook runs it for all tests of a file.
+    if (getCurrentTest() !== undefined)
       onTestFailed(() => console.error(`${args.join(' ')} ended with ${code}:\n${stdout}${stderr}`));
     return { code, stdout, stderr };
   });
