@@ -23,9 +23,9 @@ console.log(`export SCHEMA_REGISTRY_URL='${stack.registryUrl}'`);
 console.error('# running until Ctrl-C; all data is then removed');
 
 const keepAlive = setInterval(() => {}, 2 ** 30); // servers alone do not keep this process alive
-await new Promise<void>((resolve) => {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+const signal = await new Promise<string>((resolve) => {
+  for (const each of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(each, () => resolve(each));
 });
 clearInterval(keepAlive);
-console.error('# stopping');
+console.error(`# stopping at ${signal}`);
 await stack.stop();

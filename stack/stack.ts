@@ -49,6 +49,10 @@ async function start(options: StackOptions, run: Run): Promise<Stack> {
   const unsafe: Record<string, string> = quickStart ? { fsync: 'off', full_page_writes: 'off' } : {};
   const settings = { ...unsafe, ...options.postgres?.settings };
 
+  const given = { DATABASE_URL, KAFKA_BROKERS, SCHEMA_REGISTRY_URL };
+  for (const [name, value] of Object.entries(given))
+    if (value) options.onProgress?.(`using the server of ${name}, which is set`);
+
   // What is missing is said before anything is downloaded.
   if (!KAFKA_BROKERS || !SCHEMA_REGISTRY_URL) await serverSource(options.onProgress);
   const [postgres, kafka, registry] = await allOrFirstFailure(
