@@ -73,6 +73,8 @@ const comparedMax = 20;
 type Entry = {
   readonly schema: UsableSchema | UnusableSchema;
   readonly fetchedMs: number;
+  /** Of the last schema that could be used. */
+  readonly usedId: number | undefined;
   /** How often everything had been doubted before. */
   readonly doubts: number;
 };
@@ -244,7 +246,8 @@ export class Schemas {
   }
 
   #remember(key: string, schema: UsableSchema | UnusableSchema): void {
-    const entry = { schema, fetchedMs: performance.now(), doubts: this.#doubts };
+    const usedId = isUsable(schema) ? schema.id : (this.#usable.get(key) ?? this.#unusable.get(key))?.usedId;
+    const entry = { schema, fetchedMs: performance.now(), usedId, doubts: this.#doubts };
     this.#usable.delete(key);
     this.#unusable.delete(key);
     if (isUsable(schema)) this.#usable.set(key, entry, bytesOf(schema.registered));
@@ -296,14 +299,16 @@ export class Schemas {
     version: number | null,
     found: RegisteredSchema | undefined,
   ): UsableSchema | UnusableSchema {
+    const entry = this.#known(subject, version);
     if (found === undefined) {
       const what = version === null ? 'no subject' : `no version ${version} of subject`;
       const near = version === null ? this.#nameNear(subject) : undefined;
       const meant = near === undefined ? '' : `; did you mean ${near}?`;
-      return { code: 'SCHEMA_MISSING', message: `the registry has ${what} ${subject}${meant}`, id: null };
+      const told = entry?.usedId === undefined ? meant : goneText(entry.usedId);
+      return { code: 'SCHEMA_MISSING', message: `the registry has ${what} ${subject}${told}`, id: null };
     }
     const known = this.#compiled.get(String(found.id));
-    const before = this.#known(subject, version)?.schema;
+    const before = entry?.schema;
     if (known !== undefined && isSameText(known, found)) return known;
     const isMoved = before !== undefined && isUsable(before) && isSameText(before, found);
     if (known !== undefined || isMoved) this.#distrust(subject, found.id);
@@ -321,6 +326,10 @@ export class Schemas {
     }
   }
 }
+
+/** The registry answers, so this is no outage; but nobody deletes the schema of events that are still written. */
+const goneText = (id: number): string =>
+  `, of which this relay has used the schema with id ${id}: it was deleted, or the registry was emptied or replaced`;
 
 /** For a name that no registry can hold. The message leaves the name out: it may be as long as a row. */
 const impossible: UnusableSchema = {

@@ -522,6 +522,19 @@ describe('the schema', () => {
     expect(await messageOf('shop.Cancelled')).not.toContain('did you mean');
   });
 
+  test('that is gone from the registry is named as one that was in use, at the first event and at later ones', async () => {
+    const { kind, subject } = await newKind();
+    const encoder = encoderOf({ REGISTRY_LATEST_TTL_MS: 0 });
+    const row = rowOf({ aggregatetype: kind });
+    const id = (await encodeOne(encoder, row)).value.readUInt32BE(1);
+    const deleted = await fetch(`${registryUrl}/subjects/${subject}`, { method: 'DELETE' });
+    expect(deleted.ok).toBe(true);
+    const said = `the registry has no subject ${subject}, of which this relay has used the schema with id ${id}: it was deleted, or the registry was emptied or replaced`;
+    await expect.poll(() => refuseOne(encoder, row).catch(() => undefined)).toMatchObject({ message: said });
+    passTime(2_000);
+    expect((await refuseOne(encoder, row)).message).toBe(said);
+  });
+
   test('is asked for rarely, however many events are refused', async () => {
     const { kind } = await newKind();
     const encoder = await gated();
