@@ -5,9 +5,11 @@
  */
 import type { Command, OptionValues } from 'commander';
 import type { Config, Need, Provenance } from '../config/config.ts';
-import { type ErrorCode, exitCodes, type RelayError } from '../errors.ts';
+import { asRelayError, type ErrorCode, exitCodes, type RelayError } from '../errors.ts';
 import { formatLsn } from '../model/position.ts';
 import { printableJson, printableText } from '../observe/printable.ts';
+import { explainDenied } from '../operations/operator-rights.ts';
+import { isForOperators } from '../operations/operator-work.ts';
 import type { Load } from './load.ts';
 import { exitCodeOf } from './unread.ts';
 
@@ -92,6 +94,8 @@ export function define<Options>(
       options,
       args,
       print,
+    }).catch(async (error: unknown) => {
+      throw loaded === undefined ? error : await explained(self, loaded.config, error);
     });
     if (isJson && data !== undefined) print(toJson(data));
     if (!isJson && text !== undefined) print(text);
@@ -99,6 +103,20 @@ export function define<Options>(
     if (unreadCode !== undefined) process.exitCode = unreadCode;
     else if (hasFindings === true) process.exitCode = exitCodes.findings;
   });
+}
+
+async function explained(command: Command, config: Config, error: unknown): Promise<unknown> {
+  const name = pathOf(command);
+  const flags = command.options.filter((option) => command.getOptionValue(option.attributeName()) === true);
+  const isTheirs = isForOperators(name, new Set(flags.flatMap(({ long }) => long ?? [])));
+  return isTheirs ? explainDenied(config, name, asRelayError(error)) : error;
+}
+
+/** Without the name of the program: `dead-letters list`. */
+function pathOf(command: Command): string {
+  const { parent } = command;
+  if (parent === null) return '';
+  return `${pathOf(parent)} ${command.name()}`.trim();
 }
 
 /** Indented for a person who looks at it; elsewhere one line. */

@@ -1,7 +1,9 @@
 /** What a role lacks of an operator's rights, so that a person learns it before an incident. Changes nothing. */
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
+import { sqlStateOf, sqlStates } from '../connect/postgres/errors.ts';
 import { query, statement } from '../connect/postgres/statement.ts';
+import { RelayError } from '../errors.ts';
 import {
   grantOf,
   identifier,
@@ -30,6 +32,35 @@ export type OperatorRights = {
 export function readOperatorRights(config: Config): Promise<OperatorRights> {
   return withPool(config, async (pool) => (await operatorRightsOf(pool, config))!);
 }
+
+/**
+ * Why Postgres denied a command of people: not what the role of the relay lacks, but that the command takes another role.
+ * @param command as in `dead-letters list`
+ * @returns the failure with a hint that says so; the failure itself where it is another one, or where nobody can tell
+ */
+export async function explainDenied(
+  config: Config,
+  command: string,
+  failure: RelayError,
+): Promise<RelayError> {
+  const { code, message, cause, context } = failure;
+  if (code !== 'POSTGRES_UNAUTHORIZED' || sqlStateOf(failure) !== sqlStates.insufficientPrivilege)
+    return failure;
+  const rights = await readOperatorRights(config).catch(() => undefined);
+  if (rights === undefined || rights.missing.length === 0) return failure;
+  const { role, isMember, missing, fixes } = rights;
+  const hint = isMember
+    ? `\`outbox-relay ${command}\` needs the rights of outbox_operator. It ran with role ${role}, which lacks ${brief(missing)}. Give it what it lacks: ${fixes.join(' ')}`
+    : `\`outbox-relay ${command}\` needs the rights of outbox_operator, and it ran with role ${role}, which does not have them. Set DATABASE_URL to a role to which outbox_operator is granted, such as that of a person, or to the owner of the schema outbox. The owner grants it with: GRANT outbox_operator TO …;`;
+  return new RelayError(code, message, { cause, context, hint });
+}
+
+const missingShown = 3;
+
+const brief = (missing: readonly string[]): string =>
+  missing.length <= missingShown
+    ? missing.join(', ')
+    : `${missing.slice(0, missingShown).join(', ')} and ${missing.length - missingShown} more`;
 
 /** @param group of the role `outbox_operator` itself @returns undefined where there is none @throws RelayError POSTGRES_* */
 export async function operatorRightsOf(

@@ -177,6 +177,19 @@ export const notForOperators: readonly { readonly commands: readonly string[]; r
   { commands: ['migrate'], why: 'it changes the schema `outbox`; run it as the owner' },
 ];
 
+/**
+ * Whether people do it with the rights of `outbox_operator`.
+ * @param command as in `dead-letters list`
+ * @param flags its options that are set, as in `--dry-run`
+ */
+export function isForOperators(command: string, flags: ReadonlySet<string>): boolean {
+  const all = operatorWork.flatMap(({ commands }) => commands);
+  return all.some((each) => {
+    const [name, flag] = each.split(' --');
+    return name === command && (flag === undefined || flags.has(`--${flag}`));
+  });
+}
+
 /** All of them, each once, with the schemas first. @param table `schema.table`, of the settings */
 export function rightsOfOperators(table: string = ownTable): Right[] {
   const all = operatorWork.flatMap(({ needs }) => needs.map((right) => onTable(right, table)));
