@@ -137,6 +137,14 @@ function advertisedAddress(error: unknown): string {
   return '';
 }
 
+/** kafkajs says only which question was not answered. */
+function silentBroker(error: unknown): string {
+  for (const current of withCauses(error))
+    if (current.name === 'KafkaJSRequestTimeoutError' && 'broker' in current)
+      return withRealHosts(`; the broker at ${current.broker} did not answer`);
+  return '';
+}
+
 /** An error of ours, such as one of signing in, beneath the wrappers of kafkajs. */
 function relayErrorOf(error: unknown): RelayError | undefined {
   for (const current of withCauses(error)) if (current instanceof RelayError) return current;
@@ -155,7 +163,9 @@ export function kafkaError(
   const message = withRealHosts(plainMessage(messageOf(error)));
   // A refusal of the brokers, which do not say who they are.
   const refusing = type === 'SASL_AUTHENTICATION_FAILED' && bootstrap.length > 0;
-  const where = refusing ? `; refused by the cluster at ${bootstrap.join(', ')}` : advertisedAddress(error);
+  const where = refusing
+    ? `; refused by the cluster at ${bootstrap.join(', ')}`
+    : advertisedAddress(error) || silentBroker(error);
   return new RelayError(codeOfType[type ?? ''] ?? otherwise, `${doing}: ${message}${where}`, {
     cause: error,
     context: { kafkaError: type },

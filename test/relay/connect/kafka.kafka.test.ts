@@ -69,6 +69,17 @@ describe('an error of the client', () => {
     }
   });
 
+  test('a question that was not answered names the broker', () => {
+    const silence = Object.assign(new Error('Request Metadata(key: 3, version: 6) timed out'), {
+      name: 'KafkaJSRequestTimeoutError',
+      broker: 'b1.example:9092',
+    });
+    for (const error of [silence, wrapped(silence)])
+      expect(kafkaError(error, 'looking up topics').message).toBe(
+        'looking up topics: Request Metadata(key: 3, version: 6) timed out; the broker at b1.example:9092 did not answer',
+      );
+  });
+
   test.each([
     ['SASL PLAIN authentication failed: Closed connection', 'KAFKA_UNAVAILABLE'],
     ['SASL SCRAM SHA256 authentication failed: Connection error: read ECONNRESET', 'KAFKA_UNAVAILABLE'],
