@@ -13,7 +13,7 @@ Postgres; grant it outbox_operator. It listens on console.host and console.port,
 
 People sign in with console.viewToken or console.operateToken, or through a proxy that names them (console.userHeader).
 Without any of these it makes up a token and prints the address with it. Everything that a person does is recorded with
-name, time and reason in outbox.action and outbox.dead_letter_action, as the commands do. Payloads are masked unless
+name, time and reason, as what the commands do: the view outbox.trail shows it. Payloads are masked unless
 console.viewPayloads or console.operatePayloads says otherwise.
 
 It keeps the figures of the last six hours in memory and writes nothing by itself. SIGTERM or SIGINT ends it. A server that

@@ -52,7 +52,11 @@ export function filesOf(project: Project): readonly NewFile[] {
       what: 'Postgres, Kafka and a registry to try it with',
       text: `${compose}${composeRegistry}`,
     },
-    { path: '.github/workflows/schemas.yml', what: 'a job that checks schemas in CI', text: workflow },
+    {
+      path: '.github/workflows/schemas.yml',
+      what: 'a job that checks schemas in CI; GitHub runs it from the root of a repository only',
+      text: workflow,
+    },
     values,
   ];
 }
@@ -173,6 +177,8 @@ const composeRegistry = `
 
 const workflow = `# Checks the Avro schemas against the registry before they are merged, and registers them afterwards.
 # Store the address of the registry as a secret of the repository: SCHEMA_REGISTRY_URL.
+# GitHub runs what is in .github/workflows at the root of a repository only. If this folder is not the root, move the file
+# there, write the folder before both paths, and set it as working-directory of the two commands.
 name: schemas
 on:
   pull_request:
