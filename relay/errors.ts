@@ -236,7 +236,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   SLOT_WRONG_KIND:
     'A replication slot of this name exists, but it is not a pgoutput logical slot of this database. Choose another `slot`, or drop that one.',
   PUBLICATION_MISSING:
-    "The publication does not exist, or does not publish inserts into the outbox table. In a new database, run `outbox-relay migrate`. If the publication was dropped, create it again with `psql -f migrations/0005_publication.sql`, which `migrate` does not repeat. If it was altered, run `ALTER PUBLICATION … SET TABLE outbox.event, outbox.heartbeat` and `ALTER PUBLICATION … SET (publish = 'insert', publish_via_partition_root = true)`. Then start the relay: it checks whether it missed any events.",
+    "The publication does not exist, or does not publish inserts into the outbox table. In a new database, run `outbox-relay migrate`. If the publication was dropped, create it again, which `migrate` does not repeat: `CREATE PUBLICATION … FOR TABLE outbox.event, outbox.heartbeat WITH (publish = 'insert', publish_via_partition_root = true)`, with your table in place of `outbox.event`. If it was altered, run `ALTER PUBLICATION … SET TABLE outbox.event, outbox.heartbeat` and `ALTER PUBLICATION … SET (publish = 'insert', publish_via_partition_root = true)`. Then start the relay: it checks whether it missed any events.",
   PUBLICATION_GAP:
     'The publication did not cover the outbox table for some time, so Postgres did not stream the events written then. Run `outbox-relay recover` to publish those that are missing, or `outbox-relay adopt gap` to continue without them.',
   PUBLICATION_INCOMPLETE:
@@ -250,7 +250,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   POSTGRES_UNAUTHORIZED:
     'Postgres refused the role. If it refused the password, correct it where it comes from: DATABASE_URL, or database.password*. If pg_hba.conf has no entry for the role, add one. If the role of the relay lacks a right, `outbox-relay check` names it, and `outbox-relay migrate --roles` grants what migrations/roles.sql lists. A command for people, such as `outbox-relay pause`, needs the role outbox_operator or the owner.',
   POSTGRES_ROWS_HIDDEN:
-    'Row-level security is enabled on a table that this command reads and would hide rows from its role, so the command did not read it. Run `migrations/roles.sql` again as the owner: it creates a policy that shows every row of the schema `outbox` to the relay and the operators. For an outbox table in another schema, create the same policy (`create policy outbox_relay on … to outbox_relay, outbox_operator using (true) with check (true)`), or grant BYPASSRLS to the role. `outbox-relay check` names the tables.',
+    'Row-level security is enabled on a table that this command reads and would hide rows from its role, so the command did not read it. Run `outbox-relay migrate --roles` as the owner: it creates a policy that shows every row of the schema `outbox` to the relay and the operators. For an outbox table in another schema, create the same policy (`create policy outbox_relay on … to outbox_relay, outbox_operator using (true) with check (true)`), or grant BYPASSRLS to the role. `outbox-relay check` names the tables.',
   POSTGRES_UNSUITABLE:
     'The server, or what answers in its place, lacks something that the relay needs: version 14 or newer, wal_level = logical, a free replication slot, and a connection without a pooler. `outbox-relay check` lists what is missing.',
   DATABASE_MISSING:

@@ -23,8 +23,8 @@ What to do with an event that could not be published:
   $ outbox-relay dead-letters discard <position> --reason … --yes  or close it for good
   $ outbox-relay dead-letters release <position> --yes             if its key is parked: publish it and the events behind it
 
-The role of DATABASE_URL needs the rights of outbox_operator (migrations/roles.sql). Only dead letters of the setting \`slot\`
-are visible. The audit trail in outbox.dead_letter_action records who did what, and why.
+The role of DATABASE_URL needs the rights of outbox_operator, which \`outbox-relay migrate --roles\` creates. Only dead
+letters of the setting \`slot\` are visible. The audit trail in outbox.dead_letter_action records who did what, and why.
 
 Exit codes: 0 done · 1 shown but not done, or some skipped; the --help of each command has details · 64 invalid
 arguments or configuration · 69 a server is unreachable · 77 access denied: grant outbox_operator`;

@@ -109,6 +109,16 @@ const rightsOfRelay = (config: Config): { on: string; rights: readonly string[] 
   { on: 'outbox.removal', rights: ['select'] },
 ];
 
+/** Of a table that roles.sql does not know. */
+function grantsOnOwnTable(missing: readonly string[], config: Config): string {
+  const { table } = config.outbox;
+  if (table === ownTable) return '';
+  const rights = missing.flatMap((each) => (each.endsWith(` on ${table}`) ? [each.split(' ', 1)[0]!] : []));
+  return rights.length === 0
+    ? ''
+    : ` That file does not know ${table}: GRANT ${rights.join(', ').toUpperCase()} ON ${quoteTable(table)} TO outbox_relay;`;
+}
+
 const rights: PostgresCheck = {
   name: 'rights',
   async run({ pool, config }) {
@@ -116,7 +126,7 @@ const rights: PostgresCheck = {
     if (missing.length === 0) return ok('everything that migrations/roles.sql grants to the relay');
     return fail(
       `missing: ${few(missing)}`,
-      'Run `outbox-relay migrate --roles` as the owner, which runs migrations/roles.sql, and connect as a member of the role outbox_relay.',
+      `Run \`outbox-relay migrate --roles\` as the owner, which runs migrations/roles.sql, and connect as a member of the role outbox_relay.${grantsOnOwnTable(missing, config)}`,
     );
   },
 };
@@ -246,7 +256,7 @@ const trail: PostgresCheck = {
     if (!open) return ok('operators cannot change it directly');
     return warn(
       'outbox_operator may change dead letters and their audit trail directly, as in an earlier release',
-      'Run migrations/roles.sql again as the owner.',
+      'Run `outbox-relay migrate --roles` as the owner.',
     );
   },
 };

@@ -87,6 +87,14 @@ describe('on a database that is ready', () => {
     expect(found?.fix).toContain('migrations/roles.sql');
   });
 
+  test('of a table of your own, which roles.sql does not know, the right is named with the statement', async () => {
+    const found = await during('create table public."Outbox" (id uuid)', 'drop table public."Outbox"', () =>
+      only('rights', { OUTBOX_RELAY_OUTBOX_TABLE: 'public.Outbox' }),
+    );
+    expect(found).toMatchObject({ status: 'fail', message: 'missing: select on public.Outbox' });
+    expect(found?.fix).toContain('GRANT SELECT ON "public"."Outbox" TO outbox_relay;');
+  });
+
   test('a function that retention calls is asked for where it is set, as the relay would stop without it', async () => {
     const purge = 'outbox.purge_dead_letters(text, interval, text[])';
     await during(
@@ -122,7 +130,7 @@ describe('on a database that is ready', () => {
       `revoke ${statement} from outbox_operator`,
       () => only('audit trail'),
     );
-    expect(open).toMatchObject({ status: 'warn', fix: expect.stringContaining('roles.sql') });
+    expect(open).toMatchObject({ status: 'warn', fix: expect.stringContaining('migrate --roles') });
   });
 
   test('what operators lack is a warning that names the right, what they cannot do, and the GRANT', async () => {
