@@ -205,6 +205,16 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/config/config-reload.test.ts'],
   },
   {
+    name: 'a setting without a value in the file is the default',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/config/file.ts',
+    find: 'child !== null || !isSection([...path, key], surroundings.settings)',
+    replace: 'child !== null',
+    tests: ['test/relay/config/faults-in-words.test.ts'],
+    only: 'silent default',
+  },
+  {
     name: 'what is no section of the file goes unsaid where a variable replaces it',
     promise: 'no silence',
     invariants: ['I8'],
