@@ -35,8 +35,12 @@ import { KnownHanging } from './known-hanging.ts';
 const everyMs = 3_000;
 /** A relay that cannot reach Postgres tries less often: it has nothing to say that cannot wait. */
 const retryMs = 15_000;
-/** At the end; a server that does not answer must not hold up the exit. */
-const farewellMs = 1_000;
+/**
+ * At the end; a server that does not answer must not hold up the exit. A busy one takes a second, and without its goodbye a
+ * relay counts as one that died.
+ */
+const farewellMs = 3_000;
+const closeMs = 1_000;
 /** What stopped a relay is worth a restart of Postgres: nobody waits for the process any more. */
 const lastWordsMs = 5_000;
 const lastWordsRetryMs = 250;
@@ -270,7 +274,7 @@ export class Announcer {
     giveUp.abort();
     await withinMs(
       this.#pool.end().catch(() => {}),
-      farewellMs,
+      closeMs,
     );
   }
 

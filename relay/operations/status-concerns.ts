@@ -5,7 +5,7 @@ import { ownerAdvice } from '../model/hanging-transaction.ts';
 import type { LastWords } from '../model/last-words.ts';
 import type { DealtWith, StatusFacts } from './status.ts';
 import { seenOf, toRepair } from './status-headline.ts';
-import { hasEnded, unreplaced } from './status-relays.ts';
+import { hasEnded, ranWith, unreplaced } from './status-relays.ts';
 import { ageOf, describeSeconds, type Remedy } from './status-words.ts';
 
 /** What else somebody has to look at. */
@@ -17,7 +17,7 @@ export const concerns = {
   'slot-at-risk': 'Postgres may give up the slot soon, or its disk is about to be full',
   'hanging-transaction': 'consumers do not get past a transaction that nobody ends',
   'relay-failing': 'another relay of the slot fails',
-  'relay-down': 'a relay died or stopped itself, and none has started in its place',
+  'relay-down': 'a relay died or stopped itself, and fewer run since then',
   disobeyed: 'a relay has not confirmed what a person told it',
   config: 'a relay rejected its changed configuration, and would not start again',
   audit: 'the audit found something, or cannot run',
@@ -203,7 +203,10 @@ function relayConcerns({ relays, control, slot, at }: StatusFacts): Found[] {
 function downConcerns({ relays, at }: StatusFacts, words: LastWords | null): Found[] {
   if (relays.every(hasEnded)) return [];
   const others = unreplaced(relays).filter(({ instance }) => instance !== words?.instance);
-  return others.map(({ instance, host, state, stateSince, unseenSeconds, facts: { error } }) => {
+  return others.map((relay) => {
+    const { instance, host, state, stateSince, unseenSeconds, facts } = relay;
+    const { error } = facts;
+    const { before, now } = ranWith(relay, relays);
     const why = error === null ? '' : `: ${error.message} (${error.code})`;
     const end =
       state === 'stopped'
@@ -211,7 +214,7 @@ function downConcerns({ relays, at }: StatusFacts, words: LastWords | null): Fou
         : `has not been seen for ${describeSeconds(unseenSeconds)}, and did not say goodbye`;
     return {
       name: 'relay-down',
-      text: `${instance} on ${host} ${end}. No relay has started in its place: look at its log, and start one unless enough run without it. A day later it is forgotten.`,
+      text: `${instance} on ${host} ${end}. Until then ${counted(before, 'relay')} ran, and now ${now === 1 ? '1 does' : `${now} do`}: look at its log, and start one unless enough run without it. It is forgotten a day later, or once its row in outbox.relay is deleted.`,
     };
   });
 }

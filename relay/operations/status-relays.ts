@@ -24,7 +24,23 @@ export function streamerOf({ relays, slot }: Pick<StatusFacts, 'relays' | 'slot'
 const endOf = ({ state, stateSince, seenAt }: KnownRelay): number =>
   Date.parse(state === 'stopped' ? stateSince : seenAt);
 
-/** Those that have ended, and for which no other one has started since: each start replaces one. */
+/**
+ * Those that have ended while others ran that are known still, and those that run now. One that ended because it was asked
+ * to is not known any more: that fewer run since then is what a person wanted.
+ */
+export function ranWith(relay: KnownRelay, relays: readonly KnownRelay[]): { before: number; now: number } {
+  const endMs = endOf(relay);
+  const beside = relays.filter(
+    (each) =>
+      each !== relay && Date.parse(each.startedAt) < endMs && (!hasEnded(each) || endOf(each) >= endMs),
+  );
+  return { before: beside.length + 1, now: relays.filter((each) => !hasEnded(each)).length };
+}
+
+/**
+ * Those that have ended, and for which no other one has started since: each start replaces one. Since each of them fewer
+ * run than before, as `ranWith` counts.
+ */
 export function unreplaced(relays: readonly KnownRelay[]): readonly KnownRelay[] {
   const ended = relays.filter(hasEnded).toSorted((a, b) => endOf(b) - endOf(a));
   const starts = relays.map(({ startedAt }) => Date.parse(startedAt));

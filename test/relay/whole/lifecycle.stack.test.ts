@@ -6,6 +6,7 @@ import { itemSchema } from '../../../harness/item-schema.ts';
 import { TcpProxy } from '../../../harness/tcp-proxy.ts';
 import { readTopics, stableRanges } from '../../../relay/audit/read-topics.ts';
 import { parseLsn } from '../../../relay/model/position.ts';
+import type { Status } from '../../../relay/operations/status.ts';
 import { kafkaClient, withAdmin } from '../../support/kafka.ts';
 import { registerSchema } from '../../support/registry.ts';
 import { idOf, itemOf, World } from '../world.ts';
@@ -69,6 +70,39 @@ describe('two relays on one slot', () => {
     expect(performance.now() - killedMs).toBeLessThan(3_000);
     ids.push(...(await world.write([{ key: 'k', seq: 1 }])));
     expect((await world.read(ids)).map(idOf)).toEqual(ids);
+  });
+
+  it('of one that was killed the status says that fewer run, and nothing once another one has started', async () => {
+    await using world = await World.create();
+    const first = world.startRelay();
+    await first.streaming();
+    const second = world.startRelay();
+    await second.line(({ msg }) => msg.startsWith('standby:'));
+    const status = async (): Promise<Status> => JSON.parse((await world.command('status', '--json')).stdout);
+    // Seen after the start of the second, or that start would count as the one that replaced it.
+    const isSeenSince = async () => {
+      const { relays } = await status();
+      const standby = relays.find(({ state }) => state === 'standby');
+      const streamer = relays.find(({ state }) => state === 'streaming');
+      return standby !== undefined && streamer !== undefined && streamer.seenAt > standby.startedAt;
+    };
+    await expect.poll(isSeenSince, { interval: 500 }).toBe(true);
+    await first.kill();
+    await second.streaming();
+    const concerns = async () => {
+      const { verdict } = await status();
+      return verdict.concerns.filter(({ name }) => name === 'relay-down').map(({ text }) => text);
+    };
+    await expect
+      .poll(concerns, { interval: 500 })
+      .toEqual([expect.stringContaining('did not say goodbye. Until then 2 relays ran, and now 1 does')]);
+    const third = world.startRelay();
+    await third.line(({ msg }) => msg.startsWith('standby:'));
+    await expect.poll(concerns, { interval: 500 }).toEqual([]);
+    await second.stop();
+    await third.streaming();
+    const { code, stdout } = await world.command('status', '--wait-seconds', '40');
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^[^\n]*Streaming/) });
   });
 
   it('one that was stopped and comes back is fenced, publishes nothing twice, and returns to standby', async () => {
