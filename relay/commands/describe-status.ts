@@ -6,7 +6,7 @@ import { printable } from '../observe/printable.ts';
 import { describeBytes } from '../operations/slot-health.ts';
 import type { CleanupFacts, KnownRecovery, KnownRelay, SecondsLeft, Status } from '../operations/status.ts';
 import type { Concern } from '../operations/status-concerns.ts';
-import { hasEnded, unreplaced } from '../operations/status-relays.ts';
+import { hasEnded, streamerOf, unreplaced } from '../operations/status-relays.ts';
 import { adviceWithCommand, ageOf, describeSeconds } from '../operations/status-words.ts';
 import { troubles } from '../operations/verdicts.ts';
 import { brief, describeLimits, describePause } from './describe-control.ts';
@@ -74,11 +74,12 @@ const textOf = (concern: Concern): string =>
 /** Shown: what matters of more relays than a screen has lines is in the JSON. */
 const relaysShown = 6;
 
-function relayLines({ relays, at }: Status): string[] {
+function relayLines({ relays, at, slot }: Status): string[] {
   if (relays.length === 0) return ['none has announced itself'];
   const missed = unreplaced(relays);
+  const streamer = streamerOf({ relays, slot });
   const present = relays.filter((relay) => !hasEnded(relay) || missed.includes(relay));
-  const shown = present.slice(0, relaysShown).map((relay) => describeRelay(relay, at));
+  const shown = present.slice(0, relaysShown).map((relay) => describeRelay(relay, at, relay === streamer));
   const more = present.length - shown.length;
   const ended = relays.length - present.length;
   const rest = [
@@ -88,21 +89,26 @@ function relayLines({ relays, at }: Status): string[] {
   return rest.length === 0 ? shown : [...shown, `and ${rest.join(', ')}; \`status --json\` lists all`];
 }
 
-function describeRelay(relay: KnownRelay, at: string): string {
+/** @param streams whether it is the one that reads the slot, as far as one can tell */
+function describeRelay(relay: KnownRelay, at: string, streams: boolean): string {
   const { instance, version, state, stateSince, isGone, unseenSeconds, httpAddress, facts } = relay;
+  const isOutdated = state === 'streaming' && !isGone && !streams;
   const since = describeSeconds(ageOf(stateSince, at));
   const doing =
     isGone && state !== 'stopped'
       ? `gone, last seen ${describeSeconds(unseenSeconds)} ago (${state})`
       : state === 'stopped'
         ? `stopped itself ${since} ago${facts.error === null ? '' : `: ${facts.error.code}`}`
-        : `${state} for ${since}`;
+        : isOutdated
+          ? `said ${describeSeconds(unseenSeconds)} ago that it streams`
+          : `${state} for ${since}`;
   const rate =
-    isGone || facts.eventsPerSecond === null
+    isGone || isOutdated || facts.eventsPerSecond === null
       ? ''
       : `, ${facts.eventsPerSecond.toLocaleString('en-US', { maximumFractionDigits: 1 })} events/s`;
   const { transactionVersion } = facts;
-  const protocol = isGone || transactionVersion == null ? '' : `, transaction protocol ${transactionVersion}`;
+  const protocol =
+    isGone || isOutdated || transactionVersion == null ? '' : `, transaction protocol ${transactionVersion}`;
   const failing =
     !isGone && state !== 'stopped' && facts.error !== null && !facts.error.isOver
       ? `, fails: ${facts.error.code}`

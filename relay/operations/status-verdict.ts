@@ -287,9 +287,14 @@ function endOfLast(gone: KnownRelay | undefined): string {
   return `${seen} (${state}) and has not said why it ended: its log may say so.${failed}`;
 }
 
-/** The copy of the progress is written every few seconds while a relay streams. */
-function sinceLast({ progress }: StatusFacts): string {
-  return progress?.ageSeconds == null ? '' : ` for ${describeSeconds(progress.ageSeconds)}`;
+/**
+ * The copy of the progress is written every few seconds while a relay streams, and later where nothing is published. What
+ * a relay said last may be more recent.
+ */
+function sinceLast({ progress, relays }: StatusFacts): string {
+  if (progress?.ageSeconds == null) return '';
+  const said = relays.filter(({ state }) => state === 'streaming').map(({ unseenSeconds }) => unseenSeconds);
+  return ` for ${describeSeconds(Math.min(progress.ageSeconds, ...said))}`;
 }
 
 function endOf({ until }: Pause): string {

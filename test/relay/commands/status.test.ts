@@ -154,6 +154,16 @@ test.each<[string, Partial<StatusFacts>, RegExp]>([
     { relays: [relayOf({ isGone: true, unseenSeconds: 100 })] },
     /gone, last seen 1 min ago \(streaming\): pod-a/,
   ],
+  [
+    'a relay that streams, beside the one that streamed before it and was killed a moment ago',
+    { relays: [relayOf(), relayOf({ instance: 'pod-c/1', unseenSeconds: 4 })] },
+    /^relays +streaming for 2 hours: pod-a.*\n +said 4 s ago that it streams: pod-c\/1, version 1\.2\.0, http/m,
+  ],
+  [
+    'a relay whose slot nobody reads',
+    { slot: inactive, relays: [relayOf()] },
+    /^relays +said 1 s ago that it streams: pod-a/m,
+  ],
   ['a relay that fails', { relays: [relayOf({}, { error: failure() })] }, /fails: KAFKA_UNAVAILABLE, http/],
   [
     'many relays',

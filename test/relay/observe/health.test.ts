@@ -63,6 +63,19 @@ test('a relay that streams and has failed does not say that it publishes, until 
   expect(health.ready()).toMatchObject({ ready: true, reason: 'streaming: publishing events' });
 });
 
+test('a relay that cannot ask for the slot says what it retries, and that another one has the slot once it sees that', () => {
+  expect(health.ready().reason).toBe('standby: waiting for the replication slot');
+  health.enter('streaming');
+  health.failing(outage());
+  health.enter('standby');
+  expect(health.ready()).toMatchObject({ ready: true, reason: 'standby: retrying after KAFKA_UNAVAILABLE' });
+  health.waitFor('connecting to Kafka');
+  expect(health.ready().reason).toBe('standby: connecting to Kafka');
+  health.waitFor(undefined);
+  health.behindPeer();
+  expect(health.ready()).toMatchObject({ ready: true, reason: 'standby: another relay is active' });
+});
+
 test('publishing again ends a failure, and the next one counts from its own start', () => {
   health.enter('streaming');
   health.failing(outage());

@@ -154,6 +154,18 @@ test('a standby announces itself again as soon as Postgres answers', async () =>
   await announcer.end();
 });
 
+test('a relay says goodbye to a Postgres that is slow, too', async () => {
+  await using proxy = await TcpProxy.before(relay.url);
+  const config = relay.config({ ...settings(), DATABASE_URL: proxy.through(relay.env.DATABASE_URL!) });
+  const { announcer } = announcerOf(config, 'one');
+  announcer.start('');
+  await poll(config).toHaveLength(1);
+  // An answer takes longer than a second.
+  proxy.latencyMs = 600;
+  await announcer.end();
+  expect(await known(config)).toEqual([]);
+});
+
 test('what stopped a relay is there at once, reaches the others, and is over when one of them streams', async () => {
   const config = relay.config(settings());
   const first = announcerOf(config, 'first');

@@ -212,6 +212,12 @@ const cases: Case[] = [
   ],
   [
     'no-relay',
+    'an idle relay that died, whose progress was copied before it was seen last',
+    { slot: inactive, relays: [relayOf({ isGone: true, unseenSeconds: 13 })] },
+    /^Not streaming for 13 s: no relay runs\. The last one, .*, was seen 13 s ago \(streaming\)/,
+  ],
+  [
+    'no-relay',
     'a relay that died while it failed',
     { slot: inactive, relays: [relayOf({ isGone: true, state: 'standby' }, { error: failure() })] },
     /It failed at that time: connecting to Kafka: no broker answered \(KAFKA_UNAVAILABLE\)\./,
