@@ -157,11 +157,15 @@ test('a standby announces itself again as soon as Postgres answers', async () =>
 test('a relay says goodbye to a Postgres that is slow, too', async () => {
   await using proxy = await TcpProxy.before(relay.url);
   const config = relay.config({ ...settings(), DATABASE_URL: proxy.through(relay.env.DATABASE_URL!) });
-  const { announcer } = announcerOf(config, 'one');
+  // The first round does more after it has looked.
+  const looked = withResolvers<void>();
+  let looks = 0;
+  const onLastWords = () => void (++looks === 2 && looked.resolve());
+  const { announcer } = announcerOf(config, 'one', { onLastWords });
   announcer.start('');
-  await poll(config).toHaveLength(1);
-  // An answer takes longer than a second.
-  proxy.latencyMs = 600;
+  await looked.promise;
+  // Longer than a second for the goodbye and another one to close.
+  proxy.latencyMs = 2_500;
   await announcer.end();
   expect(await known(config)).toEqual([]);
 });
