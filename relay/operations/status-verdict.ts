@@ -217,7 +217,7 @@ function streamingOf(facts: StatusFacts, streamer: KnownRelay): Said {
 /** What is wrong first: a stream that flows may leave events behind. */
 function headlineOf(facts: StatusFacts, rate: string): string {
   const waiting = waitingText(facts);
-  return waiting === undefined ? `Streaming. ${rate}.` : `${waiting} Others stream. ${rate}.`;
+  return waiting === undefined ? `Streaming. ${rate}.` : `${waiting} Other events are published. ${rate}.`;
 }
 
 /** The stream waits at a topic that is set aside only when no more keys can wait. */

@@ -9,8 +9,6 @@ const root = join(import.meta.dirname, '../..');
 const runsFile = /(?:-f|(?<!vitest )\b[Rr]un|\bsource)\s+[`[]?(?:migrations|deploy|docs|test)\//;
 /** These say that they are about a clone. */
 const aboutClones = ['releases.md'];
-/** Its runbook still names a file of migrations/. */
-const knownToNameOne = ['operations.md'];
 
 test('no hint tells people to run a file of the repository', () => {
   expect(Object.entries(hints).filter(([, hint]) => runsFile.test(hint))).toEqual([]);
@@ -18,7 +16,7 @@ test('no hint tells people to run a file of the repository', () => {
 
 test('no guide does', () => {
   const guides = globSync('docs/guides/*.md', { cwd: root }).filter(
-    (file) => ![...aboutClones, ...knownToNameOne].some((name) => file.endsWith(`/${name}`)),
+    (file) => !aboutClones.some((name) => file.endsWith(`/${name}`)),
   );
   expect(guides.length).toBeGreaterThan(20);
   expect(guides.filter((file) => runsFile.test(readFileSync(join(root, file), 'utf8')))).toEqual([]);

@@ -555,7 +555,7 @@ test.each([
 
 describe('the sentence that a person reads first', () => {
   const refused = [{ code: 'PAYLOAD_INVALID', open: 52, oldestAgeSeconds: 3_600 }];
-  const rate = ' Others stream. 1,204 events/s, oldest unpublished event 12 ms.';
+  const rate = ' Other events are published. 1,204 events/s, oldest unpublished event 12 ms.';
 
   test.each<[string, Partial<StatusFacts>, string]>([
     [
