@@ -109,7 +109,11 @@ async function explained(command: Command, config: Config, error: unknown): Prom
   const name = pathOf(command);
   const flags = command.options.filter((option) => command.getOptionValue(option.attributeName()) === true);
   const isTheirs = isForOperators(name, new Set(flags.flatMap(({ long }) => long ?? [])));
-  return isTheirs ? explainDenied(config, name, asRelayError(error)) : error;
+  if (!isTheirs) return error;
+  const failure = asRelayError(error);
+  const told = await explainDenied(config, name, failure);
+  // Another error stays what it is: a wrong argument is none of the relay's.
+  return told === failure ? error : told;
 }
 
 /** Without the name of the program: `dead-letters list`. */
