@@ -46,7 +46,7 @@ test('verify, recover and schemas test refuse to work on what it hides, and a po
     const refused = await run(...args);
     expect(refused, args.join(' ')).toMatchObject({
       code: 77,
-      stderr: expect.stringMatching(/POSTGRES_ROWS_HIDDEN: .*"event"[\s\S]*migrations\/roles\.sql/),
+      stderr: expect.stringMatching(/POSTGRES_ROWS_HIDDEN: .*"event"[\s\S]*migrate --roles/),
     });
   }
 
