@@ -89,10 +89,10 @@ const parking: Settings = {
   PUBLISH_BATCH_EVENTS: 4,
 };
 
-/** What is written before a relay starts comes in one batch. */
+/** What is written before a relay starts comes in one batch, if the relay reads it within this time. */
 const oneBatch: Settings = {
   PUBLISH_BATCH_EVENTS: 1_000,
-  PUBLISH_LINGER_MS: 500,
+  PUBLISH_LINGER_MS: 5_000,
   CAPTURE_HEARTBEAT_MS: 60_000,
 };
 
