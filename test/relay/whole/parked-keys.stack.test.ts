@@ -306,9 +306,9 @@ test('discarding the refused event leaves the rest parked, and two who release a
 
   const release = () => world.command('dead-letters', 'release', '--all', '--yes', '--json');
   const both = await Promise.all([release(), release()]);
-  // Either finds the key released, when it looks, when it asks, or by its own request.
+  // Either finds no key when it looks, or the key released when it asks, or by its own request.
   for (const { stdout, stderr } of both)
-    expect(stdout + stderr).toMatch(/"outcome":"(released|not-parked)"|is parked/);
+    expect(stdout + stderr).toMatch(/^\[\]\n$|"outcome":"(released|not-parked)"|is parked/);
   const { rows } = await world.pool.query('select sum(published)::int as published from outbox.key_release');
   expect(rows).toEqual([{ published: 3 }]);
   // Who released it is in the trail of each.
