@@ -20,6 +20,7 @@ import { createMigratedDatabase, type TestDatabase } from '../support/database.t
 import { createTopic, type ReadRecord, readCommitted, readTopics } from '../support/kafka.ts';
 import { registerSchema } from '../support/registry.ts';
 import { servers } from '../support/servers.ts';
+import { templateOn } from '../support/template.ts';
 import { unique } from '../support/unique.ts';
 
 const itemType = avsc.Type.forSchema(itemSchema as unknown as avsc.Schema);
@@ -39,22 +40,6 @@ function ownDatabase(url: string): OwnDatabase {
   const pool = new pg.Pool({ connectionString: url });
   pool.on('error', () => {}); // a server that the test ends; the next query says so
   return { url, pool, drop: () => pool.end() };
-}
-
-/** By server: a database with every migration, to copy, as the shared server has one. */
-const templates = new Map<string, Promise<string>>();
-
-function templateOn(serverUrl: string): Promise<string> {
-  const made = templates.get(serverUrl) ?? makeTemplate(serverUrl);
-  templates.set(serverUrl, made);
-  return made;
-}
-
-async function makeTemplate(serverUrl: string): Promise<string> {
-  const name = unique('template');
-  await withClient(serverUrl, (client) => client.query(`create database ${name}`));
-  await migrate({ databaseUrl: urlOf(serverUrl, name) });
-  return name;
 }
 
 export class World implements AsyncDisposable {

@@ -7,13 +7,11 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestProject } from 'vitest/node';
-import { dropDatabase, urlOf, withClient } from '../../harness/database.ts';
 import { ignoreNegativeTimeouts } from '../../relay/connect/kafkajs-warnings.ts';
-import { migrate } from '../../relay/operations/migrate/migrate.ts';
 import { serverSource } from '../../stack/fetch.ts';
 import { type Stack, startStack } from '../../stack/stack.ts';
 import { bundleRelay } from './bundled-relay.ts';
-import { unique } from './unique.ts';
+import { dropTemplates, templateOn } from './template.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -27,7 +25,7 @@ export type ServerAddresses = {
   databaseUrl: string;
   brokers: string[];
   registryUrl: string;
-  /** A database with every migration, made today, to copy: the migrations alone take half a second a database. */
+  /** A database with every migration, made today, to copy: see `template.ts`. */
   template: string;
 };
 
@@ -64,18 +62,15 @@ async function open(): Promise<Desk> {
   process.env.RELAY_MAIN ??= await bundleRelay();
 
   let stack: Promise<Stack> | undefined;
-  const templates = new Map<string, Promise<string>>();
-  const addresses = async (day: string): Promise<ServerAddresses> => {
+  const addresses = async (): Promise<ServerAddresses> => {
     stack ??= startStack({ purpose: 'test', onProgress });
     const { databaseUrl, brokers, registryUrl } = await stack;
-    const template = templates.get(day) ?? makeTemplate(databaseUrl);
-    templates.set(day, template);
-    return { databaseUrl, brokers, registryUrl, template: await template };
+    return { databaseUrl, brokers, registryUrl, template: await templateOn(databaseUrl) };
   };
   const secretPath = `/${randomBytes(16).toString('hex')}`; // the answer holds a password
   const desk = createServer((request, response) => {
     if (request.url !== secretPath) return void response.writeHead(404).end();
-    addresses(dayOf(Date.now())).then(
+    addresses().then(
       (answer) => response.end(JSON.stringify(answer)),
       (error) => response.writeHead(500).end(String(error)),
     );
@@ -90,22 +85,8 @@ async function open(): Promise<Desk> {
       desk.closeAllConnections();
       const started = await stack?.catch(() => undefined);
       // On a server that is not ours it would stay.
-      if (started !== undefined && started.postgres === undefined)
-        for (const made of templates.values()) {
-          const template = await made.catch(() => undefined);
-          if (template !== undefined) await dropDatabase(started.databaseUrl, template);
-        }
+      if (started !== undefined && started.postgres === undefined) await dropTemplates(started.databaseUrl);
       await started?.stop();
     },
   };
-}
-
-/** UTC, as partitions are. */
-const dayOf = (timeMs: number) => new Date(timeMs).toISOString().slice(0, 10);
-
-async function makeTemplate(databaseUrl: string): Promise<string> {
-  const template = unique('template');
-  await withClient(databaseUrl, (client) => client.query(`create database ${template}`));
-  await migrate({ databaseUrl: urlOf(databaseUrl, template) });
-  return template;
 }
