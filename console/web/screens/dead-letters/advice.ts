@@ -31,7 +31,10 @@ type Refusal = { readonly code: string | null; readonly message: string };
 export function refusedAgain(was: Refusal, now: Refusal): string {
   if (was.code !== now.code) return 'The relay would refuse it, for another reason:';
   // The message may have more to say now, such as a subject that is near.
-  return was.message === now.message
+  return isSameRefusal(was, now)
     ? 'The relay would refuse it again, for the same reason.'
     : 'The relay would refuse it again:';
 }
+
+export const isSameRefusal = (was: Refusal, now: Refusal): boolean =>
+  was.code === now.code && was.message === now.message;

@@ -26,7 +26,7 @@ import { useListKeys } from '../../parts/list-keys.ts';
 import { Visible } from '../../parts/visible.tsx';
 import { pathOf as findPath } from '../find/looking.ts';
 import { Actions, DiscardAct, ResubmitAct } from './actions.tsx';
-import { adviceOf, isOfPayload, refusedAgain } from './advice.ts';
+import { adviceOf, isOfPayload, isSameRefusal, refusedAgain } from './advice.ts';
 import { useLettersChanged } from './changed.ts';
 import { describeJob } from './describe.tsx';
 import { lastList } from './last-list.ts';
@@ -176,7 +176,7 @@ function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
           ) : (
             <>
               <Badge tone="bad">would be refused</Badge> {refusedAgain(letter, wouldPublish)}
-              {(wouldPublish.code !== code || wouldPublish.message !== message) && (
+              {!isSameRefusal(letter, wouldPublish) && (
                 <>
                   {' '}
                   <code>{wouldPublish.code}</code> {wouldPublish.message}
