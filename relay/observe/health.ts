@@ -240,13 +240,11 @@ export class Health {
       return { ready: this.#hasArrived, reason: `paused by ${all.person}: ${all.reason}` };
     if (this.#isHeld && this.#state === 'streaming')
       return { ready: this.#hasArrived, reason: 'streaming: waiting at an event of a paused topic' };
+    // A standby does not wait for the slot then: nobody can ask for that while Postgres or Kafka is away.
+    const isAway = this.#state === 'standby' && this.#failing.size > 0 && this.#waitingFor === undefined;
     // Nothing is published until it works again; the attempts go on.
-    if (failure !== undefined && this.#state === 'streaming')
-      return { ready: this.#hasArrived, reason: `streaming: retrying after ${failure.error.code}` };
-    // It does not wait for the slot: nobody can ask for that while Postgres or Kafka is away.
-    const isRetrying = failure !== undefined && this.#failing.size > 0 && this.#state === 'standby';
-    if (isRetrying && this.#waitingFor === undefined)
-      return { ready: this.#hasArrived, reason: `standby: retrying after ${failure.error.code}` };
+    if (failure !== undefined && (this.#state === 'streaming' || isAway))
+      return { ready: this.#hasArrived, reason: `${this.#state}: retrying after ${failure.error.code}` };
     const throttled = this.#now() < this.#throttledUntilMs ? '; Kafka throttles this client (quota)' : '';
     return { ready: this.#hasArrived, reason: `${this.#state}: ${reason}${throttled}` };
   }
