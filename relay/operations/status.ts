@@ -273,16 +273,18 @@ async function readSlotStatus(pool: pg.Pool, config: Config): Promise<Status['sl
     return Number.isFinite(await readFirstStart(pool, name)) ? missing(name) : { state: 'absent' };
   const [wal] = await query(
     pool,
-    statement<{ lsn: string }>(
+    statement<{ lsn: string; since: Date | null }>(
       'operations.read_wal_position',
-      'reading the WAL position',
-      'select pg_current_wal_lsn() as lsn',
+      'reading the WAL position, and when the walsender began',
+      `select pg_current_wal_lsn() as lsn,
+         (select backend_start from pg_stat_activity where pid = $1) as since`,
     ),
+    [slot.activePid],
   );
   return {
     state: slot.isActive ? 'active' : 'inactive',
     activePid: slot.activePid,
-    readSince: await readReaderStart(pool, slot.activePid),
+    readSince: wal?.since?.toISOString() ?? null,
     confirmedLsn: formatLsn(slot.confirmedLsn),
     lagBytes: Math.max(0, Number(parseLsn(wal?.lsn ?? '0/0') - slot.confirmedLsn)),
     retainedBytes: slot.retainedBytes,
@@ -290,20 +292,6 @@ async function readSlotStatus(pool: pg.Pool, config: Config): Promise<Status['sl
     safeWalBytes: slot.safeWalBytes,
     ...(await readTimeLeft(pool, config, slot.safeWalBytes)),
   };
-}
-
-async function readReaderStart(pool: pg.Pool, activePid: number | null): Promise<string | null> {
-  if (activePid === null) return null;
-  const [row] = await query(
-    pool,
-    statement<{ since: Date | null }>(
-      'operations.read_reader_start',
-      'reading when the walsender began',
-      'select backend_start as since from pg_stat_activity where pid = $1',
-    ),
-    [activePid],
-  );
-  return row?.since?.toISOString() ?? null;
 }
 
 function missing(name: string): Status['slot'] {
