@@ -1,6 +1,6 @@
 /**
- * Which relay streams, and which that have ended matter still. A relay that ends because it was asked to leaves no trace. One that died, or
- * stopped itself, is history once another one has started in its place, and a concern until then. Pure.
+ * Which relay streams, and which that have ended matter still. A relay that ends because it was asked to leaves no trace.
+ * One that died, or stopped itself, is history once another one has started in its place, and a concern until then. Pure.
  */
 import type { KnownRelay } from '../ledger/relays.ts';
 import type { StatusFacts } from './status.ts';

@@ -122,7 +122,7 @@ async function run(action: Action, { config, options, args }: Call<CloseOptions>
   const isDone = !isPreview && closed.done === closed.open;
   return {
     data: closed,
-    text: describe(action, closed, isPreview ? howToDo(action, options) : undefined),
+    text: describe(action, closed, isPreview ? askAgainWith(action, options) : undefined),
     hasFindings: !isDone && options.dryRun !== true,
   };
 }
@@ -133,7 +133,7 @@ const namedMax = 10;
 const pastOf = { resubmit: 'resubmitted', discard: 'discarded' } as const;
 
 /** What a preview lacks of the command that does it. */
-function howToDo(action: Action, { reason }: CloseOptions): string {
+function askAgainWith(action: Action, { reason }: CloseOptions): string {
   const needsReason = action === 'discard' && reason === undefined;
   const why = needsReason ? ': why does nobody need these events?' : '';
   return `run again with ${yesWith(needsReason)} to do it${why}`;
