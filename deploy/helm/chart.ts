@@ -9,6 +9,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { code, table } from '../../docs/markdown.ts';
 import { configSchema } from '../../relay/config/schema.ts';
+import { secretKeyEnd } from '../../relay/config/secret-keys.ts';
 import { settings } from '../../relay/config/settings.ts';
 import { dashboardFile } from '../grafana/dashboard.ts';
 
@@ -25,6 +26,7 @@ export async function chartFiles(): Promise<{ readonly file: string; readonly te
   return [
     { file: join(chartFolder, 'values.schema.json'), text: valuesSchema() },
     { file: join(chartFolder, 'files/secret-settings.json'), text: secretSettings() },
+    { file: join(chartFolder, 'files/secret-key-end.txt'), text: secretKeyEnd },
     { file: join(chartFolder, 'files/outbox-relay.rules.yaml'), text: await readFile(rulesFile, 'utf8') },
     { file: join(chartFolder, 'files/outbox-relay.json'), text: await readFile(dashboardFile, 'utf8') },
     { file: readme, text: withTable(await readFile(readme, 'utf8'), values) },

@@ -199,7 +199,7 @@ metricRelabelings: {{ toYaml . | nindent 2 }}
 {{- else if $value -}}
 {{- $literal := include "outbox-relay.literal" $value -}}
 {{- if eq $setting.form "url" -}}
-{{- $isSecret = regexMatch "://[^/?#@]*:[^@]+@|(?i)[?&][^=&]*(passw(or)?d|passphrase|secret|token|api[-_]?key|access[-_]?key|credentials?|signature)=[^&]" $literal -}}
+{{- $isSecret = regexMatch (printf "://[^/?#@]*:[^@]+@|(?i)[?&][^=&]*%s=[^&]" ($.Files.Get "files/secret-key-end.txt")) $literal -}}
 {{- else -}}
 {{- $isSecret = ne $literal "" -}}
 {{- end -}}
