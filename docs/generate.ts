@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { dashboardFile, dashboardJson } from '../deploy/grafana/dashboard.ts';
 import { chartFiles } from '../deploy/helm/chart.ts';
+import { pathOf } from '../relay/commands/command.ts';
 import { createProgram } from '../relay/commands/program.ts';
 import { asText, type Setting, settings } from '../relay/config/config.ts';
 import { packageRoot } from '../relay/config/package-root.ts';
@@ -187,9 +188,8 @@ function callable(command: Command): Command[] {
 }
 
 function nameOf(command: Command): string {
-  const names = [command.name(), ...command.registeredArguments.map((argument) => `<${argument.name()}>`)];
-  for (let parent = command.parent; parent !== null; parent = parent.parent) names.unshift(parent.name());
-  return names.join(' ');
+  const values = command.registeredArguments.map((argument) => `<${argument.name()}>`);
+  return ['outbox-relay', pathOf(command), ...values].join(' ');
 }
 
 /** The pages of which all tables come from the code, and say so. */

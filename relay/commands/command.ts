@@ -117,7 +117,7 @@ async function explained(command: Command, config: Config, error: unknown): Prom
 }
 
 /** Without the name of the program: `dead-letters list`. */
-function pathOf(command: Command): string {
+export function pathOf(command: Command): string {
   const { parent } = command;
   if (parent === null) return '';
   return `${pathOf(parent)} ${command.name()}`.trim();
