@@ -1,7 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { withAdmin } from '../../harness/kafka.ts';
 import { TopicReader } from '../../harness/topic-reader.ts';
-import { createTopic, kafkaClient } from '../support/kafka.ts';
+import { createTopic, kafkaClient, settledEnds } from '../support/kafka.ts';
 import { unique } from '../support/unique.ts';
 
 test('hands over what is committed, each record once, up to the end that the topic has', async () => {
@@ -32,10 +31,6 @@ test('hands over what is committed, each record once, up to the end that the top
   });
   await reader.start();
   onTestFinished(() => reader.stop());
-  const offsets = await withAdmin(kafka, (admin) => admin.fetchTopicOffsets(topic));
-  await reader.readTo(
-    offsets.map(({ partition, high }) => ({ topic, partition, end: BigInt(high) })),
-    30_000,
-  );
+  await reader.readTo(await settledEnds(topic), 30_000);
   expect(values.toSorted()).toEqual(['first 0', 'first 1', 'second 0', 'second 1']);
 });

@@ -1,8 +1,10 @@
 /** Owns a test's view of Kafka: topics of its own, and a `read_committed` reader independent of the relay. */
 import type { Admin, IHeaders, ITopicConfig, Kafka } from 'kafkajs';
-import { vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import * as harness from '../../harness/kafka.ts';
 import { TopicReader } from '../../harness/topic-reader.ts';
+import { extendToHighWatermarks } from '../../relay/audit/high-watermarks.ts';
+import { type PartitionRange, stableRanges } from '../../relay/audit/read-topics.ts';
 import { ensureProgressTopic } from '../../relay/publish/progress-topic.ts';
 import { type EndTxnAnswer, protocolError } from '../../relay/publish/wire/kafkajs-internals.ts';
 import { Wire } from '../../relay/publish/wire/kafkajs-wire.ts';
@@ -62,6 +64,32 @@ export async function createTopics(
   brokers?: readonly string[],
 ): Promise<void> {
   await harness.createTopics(await kafkaClient(brokers), topics);
+}
+
+/**
+ * Removes what a partition holds before an offset, as retention does: everything by default, which the broker itself
+ * measures. The ends that kafkajs gives are those under `read_committed`: right after a commit, before the records.
+ */
+export async function removeRecords(
+  topic: string,
+  { partition = 0, before = '-1' }: { readonly partition?: number; readonly before?: string } = {},
+): Promise<void> {
+  await withAdmin(async (admin) => {
+    await admin.fetchTopicOffsets(topic); // deleteTopicRecords needs the metadata and does not load it
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: before }] });
+  });
+}
+
+/** The ends of a topic, once no transaction is open in it and all that have ended have written their markers. */
+export async function settledEnds(topic: string): Promise<readonly PartitionRange[]> {
+  const kafka = await kafkaClient();
+  const look = async () => {
+    const stable = await withAdmin((admin) => stableRanges(admin, [topic]));
+    const whole = await extendToHighWatermarks(kafka, stable, 30_000);
+    expect(whole).toEqual(stable);
+    return whole;
+  };
+  return vi.waitFor(look, { timeout: 30_000, interval: 20 });
 }
 
 /** Creates the progress topic of a slot, as a relay does; it can be written to at once. */

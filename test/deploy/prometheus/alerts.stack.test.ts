@@ -11,7 +11,7 @@ import { RegistryGate } from '../../../harness/registry-gate.ts';
 import type { RelayProcess, Settings } from '../../../harness/relay-process.ts';
 import { startPostgres } from '../../../stack/postgres.ts';
 import { World } from '../../relay/world.ts';
-import { commitOffsets, kafkaClient, withAdmin } from '../../support/kafka.ts';
+import { commitOffsets, kafkaClient, removeRecords, settledEnds } from '../../support/kafka.ts';
 import { programsOrSkip } from '../../support/prometheus.ts';
 import { registerSchema } from '../../support/registry.ts';
 import { AlertWatch } from './alerts.ts';
@@ -245,11 +245,7 @@ describe.concurrent('on real servers', () => {
       messages: [{ partition: 0, value: 'theirs' }],
     });
     await producer.disconnect();
-    await withAdmin(async (admin) => {
-      await admin.fetchTopicOffsets(world.topic); // deleteTopicRecords needs the metadata and does not load it
-      const partitions = [{ partition: 0, offset: theirs!.baseOffset! }];
-      await admin.deleteTopicRecords({ topic: world.topic, partitions });
-    });
+    await removeRecords(world.topic, { before: theirs!.baseOffset! });
     const audit = world.startRelay({ AUDIT_HTTP_PORT: 0 }, {}, 'audit');
     await audit.line(({ msg }) => msg === 'audited, and not all of it is proven');
     await watch.scrape(audit);
@@ -268,10 +264,10 @@ describe.concurrent('on real servers', () => {
     await using world = await World.create(6);
     const group = `billing-${world.slot}`;
     const consume = async (upTo: 'start' | 'end') => {
-      const ends = await withAdmin((admin) => admin.fetchTopicOffsets(world.topic));
-      const offsets = ends.map(({ partition, high }) => ({
+      const ends = await settledEnds(world.topic);
+      const offsets = ends.map(({ partition, end }) => ({
         partition,
-        offset: upTo === 'start' ? '0' : high,
+        offset: upTo === 'start' ? '0' : String(end),
       }));
       await commitOffsets(group, world.topic, offsets);
     };

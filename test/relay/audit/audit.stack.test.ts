@@ -6,7 +6,7 @@ import { describeStanding } from '../../../relay/commands/describe-standing-audi
 import { topicResource } from '../../../relay/connect/kafka.ts';
 import { formatPosition } from '../../../relay/model/position.ts';
 import { applyRoles } from '../../migrations/outbox.ts';
-import { withAdmin } from '../../support/kafka.ts';
+import { removeRecords, withAdmin } from '../../support/kafka.ts';
 import { openScene, type Scene, told } from './scene.ts';
 import { openWriter } from './topics.ts';
 
@@ -422,10 +422,7 @@ test('events that are gone with the beginning of the topic are expired, if the t
   const [young, kept] = await scene.insert(2);
   await scene.writer.commit(scene.events(scene.record(old)), scene.events(scene.record(young!)));
   await scene.writer.commit(scene.events(scene.record(kept!)), await scene.progress());
-  await withAdmin(async (admin) => {
-    await admin.fetchTopicOffsets(scene.topic); // deleteTopicRecords needs the metadata and does not load it
-    await admin.deleteTopicRecords({ topic: scene.topic, partitions: [{ partition: 0, offset: '3' }] });
-  });
+  await removeRecords(scene.topic, { before: '3' });
   const report = await scene.audit();
   expect(told(report)).toEqual({ expired: [old], missingOrRemoved: [young] });
   expect(report.ok).toBe(false);
@@ -451,10 +448,7 @@ test('nothing is proven where Kafka has removed every record', async () => {
   await using scene = await openScene({ partitions: 1 });
   const old = await scene.insertRow({ createdAt: new Date('2020-01-01T00:00:00Z') });
   await scene.writer.commit(scene.events(scene.record(old)), await scene.progress());
-  await withAdmin(async (admin) => {
-    const [{ high } = { high: '' }] = await admin.fetchTopicOffsets(scene.topic);
-    await admin.deleteTopicRecords({ topic: scene.topic, partitions: [{ partition: 0, offset: high }] });
-  });
+  await removeRecords(scene.topic);
   const report = await scene.audit();
   expect(told(report)).toEqual({ expired: [old] });
   expect(report).toMatchObject({ ok: false, events: 1, matched: 0 });
@@ -475,10 +469,7 @@ test('a partition that Kafka has emptied excuses no young event, for both audits
     scene.events(scene.record(kept), scene.record(removed, { partition: 1 })),
     await scene.progress(),
   );
-  await withAdmin(async (admin) => {
-    const high = (await admin.fetchTopicOffsets(scene.topic)).find(({ partition }) => partition === 1)!.high;
-    await admin.deleteTopicRecords({ topic: scene.topic, partitions: [{ partition: 1, offset: high }] });
-  });
+  await removeRecords(scene.topic, { partition: 1 });
   const report = await scene.audit();
   expect(told(report)).toEqual({ expired: [old], missingOrRemoved: expect.arrayContaining([removed, lost]) });
   expect(report).toMatchObject({ ok: false, matched: 1 });
@@ -501,10 +492,7 @@ describe('where the oldest record left is of another producer, and says that it 
       scene.events(...kept.map((id) => scene.record(id, { timestamp: String(Date.now() - 60_000) }))),
       await scene.progress(),
     );
-    await withAdmin(async (admin) => {
-      await admin.fetchTopicOffsets(scene.topic); // deleteTopicRecords needs the metadata and does not load it
-      await admin.deleteTopicRecords({ topic: scene.topic, partitions: [{ partition: 0, offset: '2' }] });
-    });
+    await removeRecords(scene.topic, { before: '2' });
     await scene.database.pool.query(`delete from outbox.event where id = $1`, [removed]);
   }
 

@@ -7,7 +7,7 @@ import {
   stableRanges,
   type TopicRecord,
 } from '../../../relay/audit/read-topics.ts';
-import { createTopic, kafkaClient, withAdmin } from '../../support/kafka.ts';
+import { createTopic, kafkaClient, removeRecords, withAdmin } from '../../support/kafka.ts';
 import { messages, openWriter } from './topics.ts';
 
 async function rangesOf(...topics: string[]): Promise<PartitionRange[]> {
@@ -169,10 +169,7 @@ test('what Kafka removes during the reading is reported, and the rest is read', 
   await using writer = await openWriter();
   for (const value of ['a', 'b', 'c']) await writer.commit({ topic, messages: messages(value) });
   const ranges = await rangesOf(topic);
-  await withAdmin(async (admin) => {
-    await admin.fetchTopicOffsets(topic);
-    await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '4' }] });
-  });
+  await removeRecords(topic, { before: '4' });
   const values: string[] = [];
   const trimmed: string[] = [];
   await readTopics({

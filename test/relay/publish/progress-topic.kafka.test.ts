@@ -3,7 +3,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { TcpProxy } from '../../../harness/tcp-proxy.ts';
 import { serializeProgress } from '../../../relay/model/progress.ts';
 import { ProgressTail } from '../../../relay/publish/progress-topic.ts';
-import { createProgressTopic, withAdmin } from '../../support/kafka.ts';
+import { createProgressTopic, removeRecords, withAdmin } from '../../support/kafka.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
 import { Scene } from './lean/scene.ts';
@@ -47,12 +47,8 @@ describe('a tail', () => {
         validateOnly: false,
         resources: [{ type: ConfigResourceTypes.TOPIC, name: progressTopic, configEntries }],
       });
-      const [end] = await admin.fetchTopicOffsets(progressTopic);
-      await admin.deleteTopicRecords({
-        topic: progressTopic,
-        partitions: [{ partition: 0, offset: end!.high }],
-      });
     });
+    await removeRecords(progressTopic);
     // A progress that is no longer in the topic does not count, even if this tail has read it.
     expect(await (await scene.publisher()).claim(scene.tail)).toBeNull();
     await (await scene.publisher()).claim(scene.tail);

@@ -7,6 +7,7 @@ import {
   type ReadRecord,
   readCommitted,
   readTopics,
+  removeRecords,
   withAdmin,
 } from '../../support/kafka.ts';
 import { unique } from '../../support/unique.ts';
@@ -59,14 +60,6 @@ async function dropSlot(world: World): Promise<void> {
   await expect.poll(drop, { interval: 20 }).toBe('dropped');
 }
 
-/** Removes what the topic holds, as retention would. */
-const trim = (topic: string, until?: string) =>
-  withAdmin(async (admin) => {
-    const ends = await admin.fetchTopicOffsets(topic);
-    const partitions = ends.map(({ partition, high }) => ({ partition, offset: until ?? high }));
-    await admin.deleteTopicRecords({ topic, partitions });
-  });
-
 async function send(topic: string, timestamp: number): Promise<void> {
   const producer = (await kafkaClient()).producer({ allowAutoTopicCreation: false });
   await producer.connect();
@@ -99,7 +92,7 @@ describe('recover', { timeout: 120_000 }, () => {
       ...(await world.write([{ key: 'b', seq: 1 }])),
     ];
     await dropSlot(world);
-    await trim(world.topic);
+    await removeRecords(world.topic);
     await send(other, Date.now() + 660_000);
 
     const refused = await reportOf(world);
@@ -146,7 +139,7 @@ describe('recover', { timeout: 120_000 }, () => {
     await relay.kill();
     const missing = await world.write([{ key: 'k', seq: 2 }]);
     await dropSlot(world);
-    await trim(world.topic, '1');
+    await removeRecords(world.topic, { before: '1' });
     // A minute later, as it would be.
     await world.pool.query(`update outbox.progress set covered_at = covered_at + interval '2 minutes'`);
     const recovered = await reportOf(world);
@@ -172,7 +165,7 @@ describe('recover', { timeout: 120_000 }, () => {
     );
     const asked = await world.write([{ key: 'k', seq: 1 }]);
     await dropSlot(world);
-    await trim(world.topic, String(record!.offset));
+    await removeRecords(world.topic, { before: String(record!.offset) });
     await world.pool.query(`update outbox.progress set covered_at = covered_at + interval '2 minutes'`);
     const refused = await reportOf(world);
     expect(refused).toMatchObject({ code: 1, missing: { count: 0 }, unjudged: { ids: asked } });
@@ -193,7 +186,7 @@ describe('recover', { timeout: 120_000 }, () => {
     });
     await lagging.exited;
     await dropSlot(world);
-    await trim(world.topic);
+    await removeRecords(world.topic);
     await send(world.topic, Date.now());
     const refused = await reportOf(world);
     expect(refused).toMatchObject({ code: 1, missing: { count: 0 }, expired: { count: 1 } });
@@ -261,7 +254,7 @@ describe('recover', { timeout: 120_000 }, () => {
     await next.kill();
     const [missing] = await world.write([{ key: 'm', seq: 3 }]);
     await dropSlot(world);
-    await trim(world.topic);
+    await removeRecords(world.topic);
     const adopted = await reportOf(world);
     expect(adopted.beforeFirstStart.ids).toEqual([before]);
     expect(adopted.unjudged.ids).toContain(given);

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RegistryGate } from '../../../harness/registry-gate.ts';
 import { type Settings, settingsEnv } from '../../../harness/relay-process.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
-import { createTopic, readCommitted, withAdmin } from '../../support/kafka.ts';
+import { createTopic, readCommitted, settledEnds } from '../../support/kafka.ts';
 import { expectOnceInOrder } from '../once-in-order.ts';
 import { itemOf, World } from '../world.ts';
 
@@ -155,9 +155,7 @@ async function everythingIn(world: World): Promise<unknown> {
   const slots = await world.pool.query(
     'select slot_name, active, confirmed_flush_lsn from pg_replication_slots',
   );
-  const written = await withAdmin((admin) =>
-    Promise.all([world.topic, world.progressTopic].map((topic) => admin.fetchTopicOffsets(topic))),
-  );
+  const written = await Promise.all([world.topic, world.progressTopic].map(settledEnds));
   return [...rows.map((result) => result.rows), slots.rows, written];
 }
 

@@ -9,7 +9,7 @@ import { describeStanding } from '../../../../relay/commands/describe-standing-a
 import { parseSnapshot } from '../../../../relay/model/pg-snapshot.ts';
 import { formatPosition, parseLsn, parsePosition } from '../../../../relay/model/position.ts';
 import { applyRoles } from '../../../migrations/outbox.ts';
-import { createTopics, withAdmin } from '../../../support/kafka.ts';
+import { createTopics, removeRecords, withAdmin } from '../../../support/kafka.ts';
 import { unique } from '../../../support/unique.ts';
 import { openScene, type Scene } from '../scene.ts';
 import { openWriter } from '../topics.ts';
@@ -218,10 +218,7 @@ test('an old record that a replay has written does not say that its topic still 
   };
   await scene.writer.commit(scene.events(scene.record(id!), replayed), await scene.progress());
   await scene.runAudit();
-  await withAdmin(async (admin) => {
-    await admin.fetchTopicOffsets(scene.topic); // deleteTopicRecords needs the metadata and does not load it
-    await admin.deleteTopicRecords({ topic: scene.topic, partitions: [{ partition: 0, offset: '1' }] });
-  });
+  await removeRecords(scene.topic, { before: '1' });
   // Rows that may be changed may have lost their records with the beginning of the topic.
   await scene.database.pool.query('alter table outbox.event disable trigger refuse_update');
   await scene.insertRow({ createdAt: new Date(agoMs(5)) });
@@ -233,10 +230,7 @@ describe('where a topic has lost its beginning since', () => {
   async function trimmed(scene: Scene, ids: readonly string[]): Promise<void> {
     await scene.writer.commit(scene.events(...ids.map((id) => scene.record(id))), await scene.progress());
     await scene.runAudit();
-    await withAdmin(async (admin) => {
-      await admin.fetchTopicOffsets(scene.topic); // deleteTopicRecords needs the metadata and does not load it
-      await admin.deleteTopicRecords({ topic: scene.topic, partitions: [{ partition: 0, offset: '1' }] });
-    });
+    await removeRecords(scene.topic, { before: '1' });
   }
 
   test('a lost row is missing, however old it says it is', async () => {
@@ -257,10 +251,7 @@ describe('where a topic has lost its beginning since', () => {
     await other.commit(scene.events({ key: 'k', value: 'theirs', partition: 0, timestamp }));
     await scene.writer.commit(scene.events(scene.record(kept!)), await scene.progress());
     await scene.runAudit();
-    await withAdmin(async (admin) => {
-      await admin.fetchTopicOffsets(scene.topic); // deleteTopicRecords needs the metadata and does not load it
-      await admin.deleteTopicRecords({ topic: scene.topic, partitions: [{ partition: 0, offset: '2' }] });
-    });
+    await removeRecords(scene.topic, { before: '2' });
     await scene.database.pool.query('alter table outbox.event disable trigger refuse_update');
     const [lost] = await scene.insert();
     await scene.writer.commit(await scene.progress());

@@ -11,7 +11,7 @@ import {
   type TakeOver,
   type TakeOverOptions,
 } from '../../../../relay/operations/adopt/debezium.ts';
-import { withAdmin } from '../../../support/kafka.ts';
+import { removeRecords } from '../../../support/kafka.ts';
 import { type Item, idOf, World } from '../../world.ts';
 import { LeftConnector } from './connector.ts';
 
@@ -156,12 +156,12 @@ test('what a person has to decide first is not published: an event that was over
 
   // Kafka removes one record from before the tail: the other shows that nothing of the tail is gone.
   await write(world, items('c', 1));
-  await removeBefore(world, '1');
+  await removeRecords(world.topic, { before: '1' });
   expect(await takeOver(world, connector, { isDryRun: true, overtaken: 'publish' })).toMatchObject({
     doubts: [],
     tail: { missing: { count: 1 }, unjudged: { count: 0 } },
   });
-  await removeBefore(world, '2');
+  await removeRecords(world.topic, { before: '2' });
   expect(await takeOver(world, connector, { overtaken: 'publish' })).toMatchObject({
     outcome: 'refused',
     doubts: [expect.stringContaining('--unjudged')],
@@ -205,13 +205,6 @@ test('a slot that somebody streams from, or that was there before, is left alone
   expect(await slotNames(world)).toEqual([connector.slot, world.slot].toSorted());
   await world.pool.query('select pg_drop_replication_slot($1)', [world.slot]);
 });
-
-async function removeBefore(world: World, offset: string): Promise<void> {
-  await withAdmin(async (admin) => {
-    await admin.fetchTopicOffsets(world.topic); // loads the metadata, without which the call fails
-    await admin.deleteTopicRecords({ topic: world.topic, partitions: [{ partition: 0, offset }] });
-  });
-}
 
 test('what the relay would not give its records is refused first: other headers, other partitions, other properties', {
   timeout: 120_000,
