@@ -15,10 +15,14 @@ export function abortWith(ending: AbortController, signal: AbortSignal): AbortSi
   return ending.signal;
 }
 
+/** What a timer can wait for, 24.8 days: one that is to wait for longer fires at once. */
+const timerMaxMs = 2 ** 31 - 1;
+
 /** @returns a signal that aborts after the time, or with `signal`. It keeps no process alive. */
 export function abortAfter(limitMs: number, signal?: AbortSignal): AbortSignal {
   const ending = new AbortController();
-  const timer = setTimeout(() => ending.abort(new DOMException('The time is over', 'TimeoutError')), limitMs);
+  const end = () => ending.abort(new DOMException('The time is over', 'TimeoutError'));
+  const timer = setTimeout(end, Math.min(limitMs, timerMaxMs));
   timer.unref();
   ending.signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
   return signal === undefined ? ending.signal : abortWith(ending, signal);

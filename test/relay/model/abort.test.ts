@@ -26,6 +26,14 @@ describe('a time limit', () => {
     expect(seen.reason.name).toBe('TimeoutError');
   });
 
+  test('that is longer than a timer can wait for does not end at once', async () => {
+    // As long as verify may wait at most.
+    const long = abortAfter(9_999_999_000);
+    const short = abortAfter(20);
+    await expect.poll(() => short.aborted).toBe(true);
+    expect(long.aborted).toBe(false);
+  });
+
   test('ends with the other signal, whose reason it has', () => {
     const parent = new AbortController();
     const signal = abortAfter(60_000, parent.signal);
