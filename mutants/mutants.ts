@@ -1542,6 +1542,16 @@ export const mutants: readonly Mutant[] = [
     only: 'before its time is over',
   },
   {
+    name: 'the limit of a transaction counts the one before too',
+    promise: 'all or nothing',
+    invariants: ['I4'],
+    file: 'relay/stream/splitting.ts',
+    find: 'isOwn(open) ?',
+    replace: 'open !== undefined ?',
+    tests: ['test/relay/stream/splitting.test.ts'],
+    only: 'of the transaction before',
+  },
+  {
     name: 'what follows a split comes without the mark',
     promise: 'no silence',
     invariants: ['I4'],

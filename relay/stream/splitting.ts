@@ -7,6 +7,7 @@ import type { Config } from '../config/config.ts';
 import { transactionLimits } from '../config/part-limits.ts';
 import type { OutboundRecord } from '../encode/record.ts';
 import { splitHeader } from '../encode/split-header.ts';
+import type { Lsn } from '../model/position.ts';
 import type { Decision } from '../refusals/refusals.ts';
 import type { Filling } from './filling.ts';
 import type { OpenTransaction } from './open-transaction.ts';
@@ -23,15 +24,33 @@ export const endsAtMs = (
   openMs: number,
 ): number => begunMs + (openMs * parts) / (parts + 1);
 
+/** A split that is asked for, of one Postgres transaction: the next one has nothing to do with it. */
+export type Asked = { readonly reason: SplitReason; readonly commitLsn: Lsn };
+
+/**
+ * The Postgres transaction of which more will come, while part of it is written or about to be.
+ * @param batches the one that fills before the one that is being written
+ */
+export function within(
+  open: OpenTransaction | undefined,
+  batches: readonly (Filling | undefined)[],
+): Lsn | undefined {
+  const latest = batches.find((filling) => filling?.covered !== undefined) ?? open;
+  return latest?.covered?.partial?.commitLsn;
+}
+
 /** What is in the Kafka transaction of a part, or will be: written, being written, or waiting to be. */
 export function aheadOf(
   part: CommittedTransaction,
   open: OpenTransaction | undefined,
   batches: readonly (Filling | undefined)[],
 ): { readonly events: number; readonly bytes: number } {
-  const ahead = { events: open?.events ?? 0, bytes: open?.bytes ?? 0 };
+  const isOwn = (each: OpenTransaction | Filling | undefined) =>
+    each?.covered?.partial?.commitLsn === part.commitLsn;
+  // The last part of another one may still be on its way to Kafka.
+  const ahead = isOwn(open) ? { events: open!.events, bytes: open!.bytes } : { events: 0, bytes: 0 };
   for (const filling of batches) {
-    if (filling?.covered?.partial?.commitLsn !== part.commitLsn) continue;
+    if (filling === undefined || !isOwn(filling)) continue;
     ahead.events += filling.batch.events;
     ahead.bytes += filling.batch.bytes;
   }

@@ -35,7 +35,16 @@ import { coveredBy } from './open-transaction.ts';
 import { dueInMs } from './pacing.ts';
 import { publishedPart } from './published-part.ts';
 import { type Released, releaseKeys } from './release-keys.ts';
-import { aheadOf, endsAtMs, exceeds, marked, openForMs, type SplitReason } from './splitting.ts';
+import {
+  type Asked,
+  aheadOf,
+  endsAtMs,
+  exceeds,
+  marked,
+  openForMs,
+  type SplitReason,
+  within,
+} from './splitting.ts';
 import { TracedEvents } from './traced-events.ts';
 
 export type StreamingDependencies = CommitDependencies & {
@@ -70,8 +79,8 @@ export class Streaming {
   #committing: Filling | undefined;
   #isBlocked = false;
   #beat: number;
-  /** Why the open Kafka transaction is to be committed although its Postgres transaction goes on. */
-  #split: SplitReason | undefined;
+  /** That the open Kafka transaction is to be committed although its Postgres transaction goes on. */
+  #split: Asked | undefined;
   /** Commit LSN of a Postgres transaction whose first events are in an earlier Kafka transaction. */
   #continued: Lsn | undefined;
 
@@ -292,15 +301,10 @@ export class Streaming {
 
   /** Has the open Kafka transaction committed although its Postgres transaction goes on. */
   #ask(reason: SplitReason): void {
-    if (!this.#isWithin) return;
-    this.#split ??= reason;
+    const commitLsn = within(this.#committer.open, [this.#filling, this.#committing]);
+    if (commitLsn === undefined) return;
+    this.#split ??= { reason, commitLsn };
     this.#content.give();
-  }
-
-  /** Whether a Postgres transaction of which more will come is written, or about to be. */
-  get #isWithin(): boolean {
-    const batches = [this.#committing, this.#filling];
-    return this.#committer.open !== undefined || batches.some((each) => each?.covered?.partial != null);
   }
 
   /**
@@ -429,8 +433,9 @@ export class Streaming {
    */
   #splitNow(filled: Filling): Facts['split'] | undefined {
     const { open } = this.#committer;
-    const reason = this.#split ?? (this.#isLate(performance.now()) ? 'time' : undefined);
     const partial = coveredBy(open, filled)?.partial ?? null;
+    const asked = this.#split?.commitLsn === partial?.commitLsn ? this.#split?.reason : undefined;
+    const reason = asked ?? (this.#isLate(performance.now()) ? 'time' : undefined);
     this.#split = undefined;
     if (partial === null || reason === undefined) return undefined;
     this.#continued = partial.commitLsn;

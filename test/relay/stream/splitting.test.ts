@@ -3,7 +3,7 @@ import { splitHeader } from '../../../relay/encode/split-header.ts';
 import { BatchBuilder } from '../../../relay/publish/kafkajs/batch.ts';
 import { Filling } from '../../../relay/stream/filling.ts';
 import { OpenTransaction } from '../../../relay/stream/open-transaction.ts';
-import { aheadOf, endsAtMs, exceeds, marked } from '../../../relay/stream/splitting.ts';
+import { aheadOf, endsAtMs, exceeds, marked, within } from '../../../relay/stream/splitting.ts';
 import { transactionOf } from '../capture/rows.ts';
 import { recordOf } from '../publish/records.ts';
 import { configOf } from '../settings.ts';
@@ -56,6 +56,12 @@ describe('a limit of the settings', () => {
     expect(ahead).toEqual({ events: 6, bytes: 60 });
   });
 
+  test('does not count what is written of the transaction before, whose last part is still on its way', () => {
+    const open = new OpenTransaction(0);
+    open.add(filled(9n, 0, 8), []);
+    expect(aheadOf(part(10n, 0, 3), open, [undefined, filled(10n, 3, 1)])).toEqual({ events: 1, bytes: 10 });
+  });
+
   test.each([
     [7, 3, false],
     [7, 4, true],
@@ -66,6 +72,27 @@ describe('a limit of the settings', () => {
 
   test('is exceeded by nothing where there is none', () => {
     expect(exceeds(part(10n, 1, 10_000), { events: 1e8, bytes: 1e12 }, configOf().publish)).toBe(false);
+  });
+});
+
+describe('the transaction that a split is asked for', () => {
+  const open = new OpenTransaction(0);
+  open.add(filled(9n, 0, 3), []);
+  const last = new Filling(new BatchBuilder());
+  last.add(transactionOf(9n, 1, { firstOrdinal: 3 }), { records: [recordOf()], deadLetters: [], parked: [] });
+  const nothing = new Filling(new BatchBuilder());
+
+  test.each([
+    ['the one that is written, while nothing else waits', [nothing, undefined], 9n],
+    ['the one that waits to be written', [filled(10n, 0, 3), last], 10n],
+    ['none while the last part of one is written', [nothing, last], undefined],
+    ['none while the last part of one waits', [last, filled(9n, 3, 1)], undefined],
+  ])('is %s', (_, batches, expected) => {
+    expect(within(open, batches)).toBe(expected);
+  });
+
+  test('is none between two', () => {
+    expect(within(undefined, [nothing, undefined])).toBeUndefined();
   });
 });
 
