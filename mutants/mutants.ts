@@ -532,6 +532,15 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/publish/failed-transaction.test.ts'],
   },
   {
+    name: 'a transaction that Kafka aborted for its age seems to be taken over by another relay',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/publish/lean/transactional-producer.ts',
+    find: '      this.#failure = orExpired(failure, elapsedMs, this.#options.transactionTimeoutMs);\n',
+    replace: '      this.#failure = failure;\n',
+    tests: ['test/relay/publish/publisher.kafka.test.ts'],
+  },
+  {
     name: 'kafkajs compresses a batch that might then exceed the limit of its topic',
     promise: 'no silence',
     invariants: [],

@@ -34,7 +34,18 @@ const endedTypes: ReadonlySet<string> = new Set([
   'TRANSACTION_ABORTABLE',
 ]);
 
-/** Whether the coordinator aborted the transaction because it timed out, and not because another relay took over. */
-export function isExpired(failure: RelayError, elapsedMs: number, transactionTimeoutMs: number): boolean {
-  return elapsedMs >= transactionTimeoutMs && endedTypes.has(String(failure.context.kafkaError));
+/**
+ * The failure of a transaction, told as what it is where the coordinator aborted it for its age. Before it has that age, only
+ * a successor can have ended it.
+ * @param elapsedMs since before the transaction began, so at least its age
+ */
+export function orExpired(failure: RelayError, elapsedMs: number, transactionTimeoutMs: number): RelayError {
+  const isExpired = elapsedMs >= transactionTimeoutMs && endedTypes.has(String(failure.context.kafkaError));
+  if (!isExpired) return failure;
+  const durationMs = Math.round(elapsedMs);
+  return new RelayError(
+    'TRANSACTION_EXPIRED',
+    `Kafka aborted a transaction that was not over after ${durationMs} ms; its timeout is ${transactionTimeoutMs} ms`,
+    { cause: failure, context: { elapsedMs: durationMs } },
+  );
 }

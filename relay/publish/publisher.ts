@@ -44,7 +44,8 @@ export interface Publisher {
   /**
    * Commits a batch of this publisher together with the progress that covers it. One commit at a time.
    * @param onWritten called when every record is written, before the transaction is ended
-   * @throws RelayError PRODUCER_FENCED; KAFKA_UNAUTHORIZED; PUBLISH_REFUSED if records are refused permanently;
+   * @throws RelayError PRODUCER_FENCED; TRANSACTION_EXPIRED if Kafka aborted it for its age; KAFKA_UNAUTHORIZED;
+   * PUBLISH_REFUSED if records are refused permanently;
    * KAFKA_UNAVAILABLE if nothing was sent; PUBLISH_UNCERTAIN if the outcome is unknown.
    * After any of them this publisher must not be used again.
    */

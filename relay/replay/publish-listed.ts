@@ -48,7 +48,7 @@ export type Ended =
   | { readonly outcome: 'done' | 'interrupted' }
   | { readonly outcome: 'refused'; readonly refusal: ReplayRefusal };
 
-/** @throws RelayError KAFKA_*, PRODUCER_FENCED, PUBLISH_*, POSTGRES_*, REGISTRY_*, REPLAY_CHANGED */
+/** @throws RelayError KAFKA_*, PRODUCER_FENCED, TRANSACTION_EXPIRED, PUBLISH_*, POSTGRES_*, REGISTRY_*, REPLAY_CHANGED */
 export async function publishListed(options: PublishOptions): Promise<Ended> {
   const run = new Run(options);
   for (;;) {

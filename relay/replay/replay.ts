@@ -161,7 +161,7 @@ async function noteFailure(
 function fenced(cause: RelayError, id: string): RelayError {
   return new RelayError(
     'PRODUCER_FENCED',
-    `another process continues replay ${id}, or this one stood still for so long that Kafka ended its transaction; \`outbox-relay replay show ${id}\` says how far it is, and --resume continues it`,
+    `another process continues replay ${id}; \`outbox-relay replay show ${id}\` says how far it is`,
     { cause },
   );
 }

@@ -15,7 +15,6 @@ import { advance, type Covered, type Progress } from '../model/progress.ts';
 import type { CommittedBatch } from '../observe/facts.ts';
 import { failpoint } from '../observe/failpoints.ts';
 import type { RelayObserver } from '../observe/observer.ts';
-import { isExpired } from '../publish/failed-transaction.ts';
 import type { Batch, Publisher } from '../publish/publisher.ts';
 import type { Topics } from '../publish/topics.ts';
 import type { TransactionLimits } from '../publish/transaction-limits.ts';
@@ -156,13 +155,12 @@ export class Committer {
     }
   }
 
-  /** The failure in terms of what only the duration of the transaction or its topics can tell. */
+  /** The failure in terms of what only the size of the transaction or its topics can tell. */
   async #explain(failure: RelayError, open: OpenTransaction, { batch, lsns }: Filling): Promise<RelayError> {
     const { config, transactionLimits, topics, observer } = this.#use;
-    const elapsedMs = Math.round(performance.now() - this.#pacing.begunMs);
-    const { transactionTimeoutMs } = config.kafka;
-    if (!isExpired(failure, elapsedMs, transactionTimeoutMs))
+    if (failure.code !== 'TRANSACTION_EXPIRED')
       return topics.explain(failure, [...batch.eventsByTopic().keys()]);
+    const elapsedMs = Math.round(performance.now() - open.begunMs);
     const events = open.events + batch.events;
     const bytes = open.bytes + batch.bytes;
     transactionLimits.expired({ events, bytes }, open.transactionsWith(lsns));
@@ -179,8 +177,8 @@ export class Committer {
     });
     return new RelayError(
       'TRANSACTION_EXPIRED',
-      `Kafka aborted a transaction of ${counted(events, 'event')} and ${counted(bytes, 'byte')} that was not over after ${elapsedMs} ms (kafka.transactionTimeoutMs ${transactionTimeoutMs})`,
-      { cause: failure, context: { events, bytes, elapsedMs } },
+      `Kafka aborted a transaction of ${counted(events, 'event')} and ${counted(bytes, 'byte')} that was not over after ${elapsedMs} ms (kafka.transactionTimeoutMs ${config.kafka.transactionTimeoutMs})`,
+      { cause: failure.cause, context: { events, bytes, elapsedMs } },
     );
   }
 

@@ -17,7 +17,7 @@ import { kafkaError, kafkaErrorType } from '../../connect/kafka.ts';
 import { RelayError } from '../../errors.ts';
 import { type Progress, parseProgress, serializeProgress } from '../../model/progress.ts';
 import { type Failpoint, failpoint } from '../../observe/failpoints.ts';
-import { recordsRefused } from '../failed-transaction.ts';
+import { orExpired, recordsRefused } from '../failed-transaction.ts';
 import { claimKey, type ProgressTail } from '../progress-topic.ts';
 import type { Publisher } from '../publisher.ts';
 import { whyNoCoordinator } from '../rights.ts';
@@ -41,6 +41,8 @@ export class KafkajsPublisher implements Publisher {
   #begun: Transaction | undefined;
   /** The transaction that has records and is not ended. */
   #open: Transaction | undefined;
+  /** Before the coordinator can have heard of it. */
+  #begunAtMs = Number.POSITIVE_INFINITY;
   #failure: RelayError | undefined;
 
   private constructor(kafka: Kafka, config: Config, writer: Writer) {
@@ -149,10 +151,13 @@ export class KafkajsPublisher implements Publisher {
   async #transact(work: () => Promise<void>): Promise<void> {
     if (this.#failure !== undefined)
       throw new RelayError('INTERNAL', 'the producer was used after a failure', { cause: this.#failure });
+    if (this.#open === undefined) this.#begunAtMs = performance.now();
     try {
       await work();
     } catch (error) {
-      this.#failure = recordsRefused(error) ?? kafkaError(error, 'publishing', 'PUBLISH_UNCERTAIN');
+      const failure = recordsRefused(error) ?? kafkaError(error, 'publishing', 'PUBLISH_UNCERTAIN');
+      const elapsedMs = performance.now() - this.#begunAtMs;
+      this.#failure = orExpired(failure, elapsedMs, this.#writer.transactionTimeoutMs);
       throw this.#failure;
     }
   }

@@ -17,6 +17,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import { kafkaError } from '../../connect/kafka.ts';
 import { RelayError } from '../../errors.ts';
+import { orExpired } from '../failed-transaction.ts';
 import { decodeFeatures, decodeInitProducerId4 } from '../wire/flexible-answers.ts';
 import { type Broker, decodeAddPartitions, type ProduceAnswer, supports } from '../wire/kafkajs-internals.ts';
 import { checkConnected, Wire, type WireRequest } from '../wire/kafkajs-wire.ts';
@@ -106,6 +107,8 @@ export class TransactionalProducer {
   #isBegun = false;
   /** Whether records of the current transaction are sent: nobody may begin another. */
   #isWritten = false;
+  /** Before the coordinator can have heard of it. */
+  #begunAtMs = Number.POSITIVE_INFINITY;
   /** Partitions that are part of it. */
   readonly #members = new Set<string>();
   /** Of the last transaction. */
@@ -142,7 +145,7 @@ export class TransactionalProducer {
   /**
    * Commits the batches in one transaction. Once this resolves, their buffers may be reused; after a failure, never.
    * @throws RelayError KAFKA_UNAVAILABLE if nothing was sent; PUBLISH_UNCERTAIN if the outcome is not known;
-   * PRODUCER_FENCED; KAFKA_UNAUTHORIZED; PUBLISH_REFUSED. After any of them this producer must not be used again.
+   * PRODUCER_FENCED; TRANSACTION_EXPIRED; KAFKA_UNAUTHORIZED; PUBLISH_REFUSED. After any of them this producer must not be used again.
    */
   commit(parts: readonly PartitionBatches[], places: CrashPoints = {}): Promise<void> {
     return this.#alone(async () => {
@@ -183,7 +186,9 @@ export class TransactionalProducer {
       await work();
     } catch (error) {
       const code = this.#isWritten ? 'PUBLISH_UNCERTAIN' : 'KAFKA_UNAVAILABLE';
-      this.#failure = kafkaError(error, 'publishing', code);
+      const failure = kafkaError(error, 'publishing', code);
+      const elapsedMs = performance.now() - this.#begunAtMs;
+      this.#failure = orExpired(failure, elapsedMs, this.#options.transactionTimeoutMs);
       throw this.#failure;
     } finally {
       this.#isBusy = false;
@@ -197,6 +202,7 @@ export class TransactionalProducer {
 
   async #write(parts: readonly PartitionBatches[], places: CrashPoints): Promise<void> {
     if (!this.#isWritten) {
+      this.#begunAtMs = performance.now();
       this.#isBegun = false;
       this.#members.clear();
     }

@@ -13,6 +13,7 @@ import { type Progress, serializeProgress } from '../../../relay/model/progress.
 import { fencePublisher } from '../../../relay/publish/fence.ts';
 import { claimKey, ensureProgressTopic, ProgressTail } from '../../../relay/publish/progress-topic.ts';
 import type { Publisher } from '../../../relay/publish/publisher.ts';
+import { relayWriter } from '../../../relay/publish/writer.ts';
 import {
   createProgressTopic,
   createTopic,
@@ -202,6 +203,22 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       expect(keysOf(await committed(topic))).toEqual(['before', 'after']);
       const third = await newRelay(config);
       expect((await (await fence(third)).claim(third.tail))?.endLsn).toBe(20n);
+    });
+
+    test('finds a transaction that is older than its timeout expired, and not taken over', async () => {
+      const config = await newSlot();
+      const relay = await newRelay(config);
+      const old = await fencePublisher(relay.kafka, config, {
+        ...relayWriter(config),
+        transactionTimeoutMs: 1,
+      });
+      closing.push(() => old.close());
+      const batch = old.newBatch();
+      batch.append(recordOf({ topic: await createTopic('old'), key: 'old' }));
+      await old.write(batch);
+      // The broker looks for old transactions every 10 s and ends them the same way.
+      await fence(relay);
+      expect(await codeOf(commit(old, progressAt(config, 10n)))).toBe('TRANSACTION_EXPIRED');
     });
 
     test('fails if the progress cannot be read, and does not start from scratch', async () => {

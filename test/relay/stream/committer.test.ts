@@ -13,11 +13,11 @@ const claimed = { endLsn: 5n, partial: null, beat: 0, eventCount: 7 } as unknown
 const transaction = transactionOf(10n, 1, { bytes: 300 });
 
 /** What a commit does to its servers, in order. */
-function scene(publish: () => Promise<void> = async () => {}, transactionTimeoutMs = 60_000) {
+function scene(publish: () => Promise<void> = async () => {}) {
   const steps: string[] = [];
   const say = (step: string) => void steps.push(step);
   const use = {
-    config: { ...config, kafka: { ...config.kafka, transactionTimeoutMs } },
+    config,
     observer: { committed: ({ events }: { events: number }) => say(`told of ${events}`) },
     capture: {
       system: { timeline: 1 },
@@ -128,10 +128,9 @@ describe('a batch that Kafka does not confirm', () => {
   });
 
   test('for its age is smaller the next time', async () => {
-    const fenced = new RelayError('PRODUCER_FENCED', 'fenced', {
-      context: { kafkaError: 'PRODUCER_FENCED' },
-    });
-    const { committer, steps } = scene(() => Promise.reject(fenced), 0);
+    const fenced = new RelayError('PRODUCER_FENCED', 'fenced');
+    const expired = new RelayError('TRANSACTION_EXPIRED', 'expired', { cause: fenced });
+    const { committer, steps } = scene(() => Promise.reject(expired));
     await expect(committer.commit(filled())).rejects.toMatchObject({
       code: 'TRANSACTION_EXPIRED',
       cause: fenced,
