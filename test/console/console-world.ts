@@ -14,7 +14,14 @@ import { type Login, makeOperator } from '../support/roles.ts';
 
 export const tokens = { view: 'view-view-view-view', operate: 'operate-operate-operate' };
 /** Out of git; look at them after a change. */
-export const pictures = join(cacheFolder(), 'console-pictures');
+const pictures = join(cacheFolder(), 'console-pictures');
+
+/** For people to look at: nothing is compared with it. A busy Chromium may need a second attempt. */
+export async function takePicture(of: Page | Locator, name: string, fullPage = true): Promise<void> {
+  const options = { path: join(pictures, `${name}.png`), fullPage };
+  const take = () => of.screenshot(options);
+  await take().catch(take);
+}
 const desktop: BrowserContextOptions = { colorScheme: 'light', viewport: { width: 1280, height: 900 } };
 export const looks: readonly [string, BrowserContextOptions][] = [
   ['light', desktop],

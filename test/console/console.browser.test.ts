@@ -2,12 +2,11 @@
  * The console as a person meets it: in a real browser, as its own process without the right to write a file, with an
  * operator's role in Postgres, beside a real relay.
  */
-import { join } from 'node:path';
 import type { Locator, Page, Request } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { axeViolations } from '../../harness/axe.ts';
 import type { RelayProcess } from '../../harness/relay-process.ts';
-import { ConsoleWorld, looks, openScreens, pictures, settled, tokens } from './console-world.ts';
+import { ConsoleWorld, looks, openScreens, settled, takePicture, tokens } from './console-world.ts';
 
 let desk: ConsoleWorld;
 let relay: RelayProcess;
@@ -133,9 +132,7 @@ describe('every screen', () => {
 
   /** Takes its picture and asks axe. */
   async function inspect(page: Page, name: string): Promise<void> {
-    // Chromium gives up where its GPU process has no time.
-    const picture = () => page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
-    await picture().catch(picture);
+    await takePicture(page, name);
     expect(await axeViolations(page), name).toEqual([]);
   }
 
@@ -219,7 +216,7 @@ describe('what is shown', () => {
       .getByText(/cannot be reached|connection/i)
       .waitFor();
     expect(await streaming(page).isVisible()).toBe(true);
-    await page.screenshot({ path: join(pictures, 'now-postgres-away.png'), fullPage: true });
+    await takePicture(page, 'now-postgres-away');
     desk.proxy.calm();
     await stale(page).waitFor({ state: 'detached' });
   });
@@ -244,8 +241,8 @@ describe('what is shown', () => {
       expect(await known.isVisible()).toBe(true);
     };
     await Promise.all([isKept(topics, listed), isKept(page, row)]);
-    await page.screenshot({ path: join(pictures, 'now-kafka-away.png'), fullPage: true });
-    await topics.screenshot({ path: join(pictures, 'topics-kafka-away.png'), fullPage: true });
+    await takePicture(page, 'now-kafka-away');
+    await takePicture(topics, 'topics-kafka-away');
     // What comes from Postgres and the relays is up to date.
     expect(await stale(page).count()).toBe(0);
     expect(await streaming(page).isVisible()).toBe(true);
@@ -287,16 +284,16 @@ describe('what is shown', () => {
     await page.goto(`${desk.served.url}/audit`);
     const badge = page.getByRole('region', { name: 'What is proven' }).locator('.badge').first();
     await badge.getByText(/^proven until \d\d:\d\d:\d\d$/).waitFor();
-    await page.screenshot({ path: join(pictures, 'audit-proven-light.png'), fullPage: true });
+    await takePicture(page, 'audit-proven-light');
     await world.pool.query(
       `update outbox.audit set last_run_at = last_run_at - interval '10 minutes', last_run_ms = 1000`,
     );
     await page.reload();
     await badge.getByText(/^proven until .+, no audit is known to run$/).waitFor();
     await page.getByText('no audit is known to run now').waitFor();
-    await page.screenshot({ path: join(pictures, 'audit-ended-light.png'), fullPage: true });
+    await takePicture(page, 'audit-ended-light');
     await page.emulateMedia({ colorScheme: 'dark' });
-    await page.screenshot({ path: join(pictures, 'audit-ended-dark.png'), fullPage: true });
+    await takePicture(page, 'audit-ended-dark');
   });
 
   test('of a topic that the loss of a broker may cost events is why', async () => {

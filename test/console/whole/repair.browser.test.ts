@@ -2,11 +2,10 @@
  * Repairs with the console alone, as a person on call does them: a bad deployment, a parked key, two people at once, a
  * relay that dies meanwhile, and rows that are made to break a page.
  */
-import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { idOf, itemOf } from '../../relay/world.ts';
-import { ConsoleWorld, pictures } from '../console-world.ts';
+import { ConsoleWorld, takePicture } from '../console-world.ts';
 
 let desk: ConsoleWorld;
 beforeEach(async () => {
@@ -33,9 +32,6 @@ async function confirm(page: Page, name: string | RegExp, reason: string): Promi
   await dialog.getByRole('button', { name }).click();
 }
 
-const picture = (page: Page, name: string) =>
-  page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
-
 describe('a bad deployment', () => {
   test('sends 500 broken events among good ones: seen, found, explained, patched, resubmitted, and proven', async () => {
     const { world } = desk;
@@ -61,7 +57,7 @@ describe('a bad deployment', () => {
       .getByText(/dead letter/)
       .first()
       .waitFor();
-    await picture(page, 'story-1-now');
+    await takePicture(page, 'story-1-now');
     await page
       .getByRole('navigation', { name: 'Screens' })
       .getByRole('link', { name: 'Dead letters' })
@@ -69,7 +65,7 @@ describe('a bad deployment', () => {
     const causes = page.getByRole('region', { name: 'Causes' });
     await causes.getByText('500 dead letters').waitFor();
     await causes.getByText('$.seq').first().waitFor();
-    await picture(page, 'story-2-groups');
+    await takePicture(page, 'story-2-groups');
     await causes.getByRole('link', { name: 'PAYLOAD_INVALID' }).click();
     await page.getByText(`"twelve" in ${badDeployment}`).waitFor();
     await page.getByRole('link', { name: 'Patch…' }).click();
@@ -86,9 +82,9 @@ describe('a bad deployment', () => {
     await page.getByText('would not be stored').first().waitFor();
     await page.getByText('To fix them: Edit the example first.').waitFor();
     expect(await fixAll.isDisabled()).toBe(true);
-    await picture(page, 'story-3-example');
+    await takePicture(page, 'story-3-example');
     await page.emulateMedia({ colorScheme: 'dark' });
-    await picture(page, 'story-3-example-dark');
+    await takePicture(page, 'story-3-example-dark');
     await page.emulateMedia({ colorScheme: 'light' });
     await asText.fill('[{ "op": "remove", "path": "/seq" }]');
     await preview.click();
@@ -104,7 +100,7 @@ describe('a bad deployment', () => {
     await page.getByLabel('Value').fill('9007199254740993');
     await page.getByRole('button', { name: 'Preview' }).click();
     await page.getByText('would be published').first().waitFor();
-    await picture(page, 'story-3-preview');
+    await takePicture(page, 'story-3-preview');
     await page.getByRole('button', { name: 'Fix all with it' }).click();
     await confirm(page, 'Fix all with it', 'the deployment of noon wrote words');
     await page.getByText('500 of 500').waitFor();
@@ -112,7 +108,7 @@ describe('a bad deployment', () => {
     await page.getByRole('button', { name: 'Resubmit' }).first().click();
     await confirm(page, 'Resubmit', 'patched');
     await page.getByText('were resubmitted').waitFor();
-    await picture(page, 'story-4-resubmitted');
+    await takePicture(page, 'story-4-resubmitted');
 
     const ids = [...good, ...broken.rows.map(({ id }) => id), ...later];
     const records = await world.read(ids);
@@ -158,7 +154,7 @@ describe('a parked key', () => {
     await anna.page.goto(`${desk.served.url}/parked-keys`);
     await anna.page.locator('main table').getByRole('link', { name: '<img src=x' }).click();
     await anna.page.getByText('3 events behind').waitFor();
-    await picture(anna.page, 'parked-key');
+    await takePicture(anna.page, 'parked-key');
     await anna.page.locator('.waits').getByRole('link').first().click();
     await anna.page.getByRole('button', { name: 'Edit the payload' }).waitFor();
     await bert.page.goto(anna.page.url());
@@ -181,7 +177,7 @@ describe('a parked key', () => {
       .getByText(/anna|changed/i)
       .first()
       .waitFor();
-    await picture(bert.page, 'second-person');
+    await takePicture(bert.page, 'second-person');
 
     await relay.kill();
     const dying = world.startRelay({ ...settings, FAILPOINT: 'EVENTS_SENT' });
@@ -194,7 +190,7 @@ describe('a parked key', () => {
     await dying.exited;
     await world.startRelay(settings).streaming();
     await anna.page.getByText('1 of 1').waitFor();
-    await picture(anna.page, 'released');
+    await takePicture(anna.page, 'released');
     const records = await world.read(ids);
     expect(records.map((record) => itemOf(record).seq)).toEqual([1, 2, 3, 4, 5]);
     for (const { page, errors } of [anna, bert]) {

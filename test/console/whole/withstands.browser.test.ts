@@ -5,13 +5,12 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ConsoleProcess } from '../../../harness/console.ts';
 import { settingsEnv } from '../../../harness/relay-process.ts';
 import { freePort } from '../../../stack/port.ts';
-import { ConsoleWorld, looks, pictures } from '../console-world.ts';
+import { ConsoleWorld, looks, takePicture } from '../console-world.ts';
 import { ReverseProxy } from '../reverse-proxy.ts';
 
 let desk: ConsoleWorld;
@@ -280,7 +279,7 @@ describe('a hundred thousand dead letters', () => {
     await page.goto(deep.href);
     await pages.getByText('10 of 100,000, on a later page').waitFor();
     took.deep = await tookMs(page, '/dead-letters?');
-    await page.screenshot({ path: join(pictures, 'hundred-thousand.png') });
+    await takePicture(page, 'hundred-thousand', false);
     expect(errors).toEqual([]);
     await annotate(
       Object.entries(took)
