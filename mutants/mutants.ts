@@ -1551,6 +1551,16 @@ export const mutants: readonly Mutant[] = [
     only: 'before its time is over',
   },
   {
+    name: 'check takes an empty progress topic for that of a first start',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/operations/check/kafka.ts',
+    find: 'if (!isUsed || (isThere &&',
+    replace: 'if (!isUsed || isThere || (isThere &&',
+    tests: ['test/relay/operations/check/check.stack.test.ts'],
+    only: 'a progress that is gone',
+  },
+  {
     name: 'the limit of a transaction counts the one before too',
     promise: 'all or nothing',
     invariants: ['I4'],

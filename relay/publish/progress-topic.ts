@@ -129,12 +129,13 @@ export class ProgressTail {
     return this.#claims;
   }
 
-  /** Resolves when the tail has caught up, or after `timeoutMs`. This proves nothing: only a claim does. */
-  async read(timeoutMs: number): Promise<void> {
+  /** Resolves when the tail has caught up, with true, or after `timeoutMs`. This proves nothing: only a claim does. */
+  async read(timeoutMs: number): Promise<boolean> {
     const late = withResolvers<void>();
     const timer = setTimeout(late.resolve, timeoutMs);
     await Promise.race([this.#caughtUp.promise, late.promise]);
     clearTimeout(timer);
+    return this.#isCaughtUp;
   }
 
   /** @throws RelayError KAFKA_* if the topic cannot be reached. Once started, the tail retries temporary failures. */

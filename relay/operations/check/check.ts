@@ -7,7 +7,7 @@ import { RegistryClient } from '../../encode/registry/registry-client.ts';
 import { createLogger } from '../../observe/log.ts';
 import { type Finding, ok, runChecks } from './finding.ts';
 import { kafkaChecks } from './kafka.ts';
-import { postgresChecks } from './postgres.ts';
+import { hasMark, postgresChecks } from './postgres.ts';
 import { registryChecks } from './registry.ts';
 
 /** How many findings there will be. */
@@ -19,13 +19,16 @@ export function checksCountOf({ records }: Pick<Config, 'records'>): number {
 /** All findings, as they come. A server that does not answer is a finding, not an error. */
 export async function* check(config: Config, timeoutMs: number): AsyncGenerator<Finding> {
   const pool = createPool(config);
-  yield* runChecks('postgres', postgresChecks, { pool, config }, timeoutMs);
+  let last: Finding | undefined;
+  for await (last of runChecks('postgres', postgresChecks, { pool, config }, timeoutMs)) yield last;
+  // Where Postgres gives no answer, its own checks say so.
+  const isUsed = last?.status !== 'skipped' && (await hasMark({ pool, config }).catch(() => false));
   // Not waited for: a server that hangs does not say goodbye.
   void pool.end();
 
   const kafka = createKafka(config, createLogger('fatal'));
   const admin = kafka.admin();
-  yield* runChecks('kafka', kafkaChecks, { kafka, admin, config }, timeoutMs);
+  yield* runChecks('kafka', kafkaChecks, { kafka, admin, config, isUsed }, timeoutMs);
   void admin.disconnect().catch(() => {});
 
   if (!usesRegistry(config.records)) {

@@ -3,7 +3,7 @@ import type { ITopicConfig, Kafka } from 'kafkajs';
 import type { Config } from '../../config/config.ts';
 import { openCompressor } from '../../connect/compression/compressors.ts';
 import { kafkaError, kafkaErrorType } from '../../connect/kafka.ts';
-import { asRelayError } from '../../errors.ts';
+import { asRelayError, hints, RelayError } from '../../errors.ts';
 import { counted } from '../../model/counted.ts';
 import { readConsumerLag, TopicEnds } from '../../publish/consumer-lag.ts';
 import { ProgressTail, progressTopicSettings } from '../../publish/progress-topic.ts';
@@ -24,7 +24,12 @@ import {
   safeReplicas,
 } from './topics.ts';
 
-type KafkaCheck = Check<KafkaContext>;
+type UsedContext = KafkaContext & {
+  /** Whether Postgres says that a relay has streamed from the slot. */
+  readonly isUsed: boolean;
+};
+
+type KafkaCheck = Check<UsedContext>;
 
 const brokers: KafkaCheck = {
   name: 'brokers',
@@ -51,6 +56,8 @@ const progressTopic: KafkaCheck = {
     const [topic] = await describeTopics(context, [name]);
     const former = await judgeFormerTopic(context, topic !== undefined);
     if (former !== undefined) return former;
+    const lost = await judgeLost(context, topic !== undefined);
+    if (lost !== undefined) return lost;
     if (topic === undefined) return mayCreate(context, name, compacted);
     const settings = await readSettings(context, [name]);
     const { 'cleanup.policy': policy, 'min.insync.replicas': insync } = settings.get(name) ?? {};
@@ -91,12 +98,33 @@ async function judgeFormerTopic(context: KafkaContext, isThere: boolean): Promis
   return fail(`${found}, but ${formerDefault} does`, `If that progress belongs to this database, ${fix}`);
 }
 
+/** A first start creates the topic, any other ends with LINEAGE_PROGRESS_LOST. */
+async function judgeLost(
+  { kafka, config, isUsed }: UsedContext,
+  isThere: boolean,
+): Promise<Verdict | undefined> {
+  const { name: slot } = config.slot;
+  const { progressTopic: name } = config.kafka;
+  if (!isUsed || (isThere && (await hasProgress(kafka, name, slot)))) return;
+  const found = isThere ? `holds no progress for slot ${slot}` : 'does not exist';
+  return fail(
+    `${name} ${found}, although a relay has published from slot ${slot}`,
+    hints.LINEAGE_PROGRESS_LOST,
+  );
+}
+
+/** @throws RelayError KAFKA_* where the topic cannot be read to its end */
 async function hasProgress(kafka: Kafka, topic: string, slot: string): Promise<boolean> {
   const tail = new ProgressTail(kafka, { topic, slot });
   try {
     await tail.start();
-    await tail.read(progressReadMs);
+    const isRead = await tail.read(progressReadMs);
     if (tail.crashed !== undefined) throw tail.crashed;
+    if (!isRead && tail.latest === undefined)
+      throw new RelayError(
+        'KAFKA_UNAVAILABLE',
+        `${topic} was not read to its end within ${progressReadMs} ms`,
+      );
     return tail.latest !== undefined;
   } finally {
     await tail.stop();

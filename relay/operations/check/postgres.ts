@@ -126,7 +126,7 @@ const mayReplicate: PostgresCheck = {
 };
 
 /** Whether a relay ever streamed from this slot. The tables may be missing, which other checks say. */
-async function hasMark({ pool, config }: PostgresContext): Promise<boolean> {
+export async function hasMark({ pool, config }: PostgresContext): Promise<boolean> {
   try {
     return Number.isFinite(await readFirstStart(pool, config.slot.name));
   } catch (error) {

@@ -316,6 +316,24 @@ describe('on a database that is ready', () => {
     await producer.disconnect();
   });
 
+  test('a progress that is gone after a relay streamed from the slot is red, with or without the topic', async () => {
+    const slot = relay.env.OUTBOX_RELAY_SLOT;
+    const empty = unique('progress');
+    await withAdmin((admin) => ensureProgressTopic(admin, empty));
+    const lookAt = (topic: string) => only('progress topic', { OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC: topic });
+    const found = await during(
+      `insert into outbox.progress (slot, initialised_at) values ('${slot}', now())`,
+      `delete from outbox.progress where slot = '${slot}'`,
+      async () => [await lookAt(empty), await lookAt(unique('progress'))],
+    );
+    const but = `although a relay has published from slot ${slot}`;
+    const red = { status: 'fail', fix: hints.LINEAGE_PROGRESS_LOST };
+    expect(found).toMatchObject([
+      { ...red, message: expect.stringContaining(`holds no progress for slot ${slot}, ${but}`) },
+      { ...red, message: expect.stringContaining(`does not exist, ${but}`) },
+    ]);
+  });
+
   test('event topics that lose data with one broker, or take smaller records, are a warning by name', async () => {
     const topic = unique('thin');
     const configEntries = [{ name: 'max.message.bytes', value: '10000' }];
