@@ -71,6 +71,11 @@ const progressTopic: KafkaCheck = {
         `${name} has cleanup.policy=${policy}: Kafka would delete the progress`,
         `Run kafka-configs.sh --alter --topic ${name} --add-config cleanup.policy=compact`,
       );
+    if (policy === undefined)
+      return warn(
+        `${name}: 1 partition; whether Kafka keeps the progress is not known, since its settings may not be read`,
+        'Grant DescribeConfigs on it, or have somebody else look: cleanup.policy=compact, min.insync.replicas=2.',
+      );
     return judgeDurability([{ topic, insync }], `${name}: compacted, 1 partition`);
   },
 };
@@ -157,7 +162,10 @@ async function mayCreate(
   { describe, maker, ...settings }: NewTopic,
 ): Promise<Verdict> {
   try {
-    await admin.createTopics({ validateOnly: true, waitForLeaders: false, topics: [{ topic, ...settings }] });
+    const request = { validateOnly: true, waitForLeaders: false, topics: [{ topic, ...settings }] };
+    // False where it exists: brokers leave out of their lists what one may not describe.
+    if (!(await admin.createTopics(request)))
+      return fail(`${topic} exists, and the relay may not see it`, 'Grant Describe, Read and Write on it.');
     return ok(`${topic} does not exist; ${maker}`);
   } catch (error) {
     const failure = kafkaError(error, `asking whether ${topic} may be created`);

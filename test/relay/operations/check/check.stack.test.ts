@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Config, loadConfig } from '../../../../relay/config/config.ts';
 import { type ErrorCode, errorTable, hints } from '../../../../relay/errors.ts';
@@ -9,6 +10,7 @@ import { type Finding, fixOf } from '../../../../relay/operations/check/finding.
 import { readSchemaFiles, type SchemaFile } from '../../../../relay/operations/schemas/files.ts';
 import { ensureProgressTopic } from '../../../../relay/publish/progress-topic.ts';
 import { mayLoseMarkers } from '../../../../relay/publish/transaction-protocol.ts';
+import { startKafka } from '../../../../stack/kafka.ts';
 import { startPostgres } from '../../../../stack/postgres.ts';
 import { createDatabase } from '../../../support/database.ts';
 import { createTopics, kafkaClient, withAdmin } from '../../../support/kafka.ts';
@@ -492,6 +494,50 @@ test('on an empty database each missing thing says how to get it', async () => {
     ['order of commits', 'warn'],
   ]);
   for (const { fix } of found.slice(0, -3)) expect(fix).toMatch(/outbox-relay migrate|roles\.sql/);
+});
+
+test('a progress topic that may not be seen is red, and one whose settings may not be read gets no tick', async () => {
+  await using database = await createDatabase();
+  await using kafka = await startKafka({
+    quickStart: true,
+    settings: {
+      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+      'allow.everyone.if.no.acl.found': true,
+    },
+  });
+  const topic = unique('progress');
+  const { brokers } = kafka;
+  await withAdmin((admin) => ensureProgressTopic(admin, topic), brokers);
+  const rule = {
+    resourceType: AclResourceTypes.TOPIC,
+    resourceName: topic,
+    resourcePatternType: ResourcePatternTypes.LITERAL,
+    principal: 'User:ANONYMOUS',
+    host: '*',
+  };
+  const set = (operation: AclOperationTypes, permissionType: AclPermissionTypes) =>
+    withAdmin((admin) => admin.createAcls({ acl: [{ ...rule, operation, permissionType }] }), brokers);
+  const env = {
+    DATABASE_URL: database.url,
+    KAFKA_BROKERS: brokers.join(),
+    OUTBOX_RELAY_RECORDS_FORMAT: 'json',
+    OUTBOX_RELAY_SLOT: unique('slot'),
+    OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC: topic,
+  };
+  const look = async () =>
+    (await findings(loadConfig({ env }).config)).find(({ name }) => name === 'progress topic');
+  await set(AclOperationTypes.DESCRIBE_CONFIGS, AclPermissionTypes.DENY);
+  // Whoever is not named by a rule has no right where there is one.
+  expect(await look()).toMatchObject({
+    status: 'fail',
+    message: `${topic} exists, and the relay may not see it`,
+  });
+  await set(AclOperationTypes.ALL, AclPermissionTypes.ALLOW);
+  expect(await look()).toMatchObject({
+    status: 'warn',
+    message: expect.stringContaining('its settings may not be read'),
+    fix: expect.stringContaining('DescribeConfigs'),
+  });
 });
 
 test('a server without logical decoding is told by its setting', async () => {
