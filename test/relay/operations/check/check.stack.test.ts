@@ -526,14 +526,15 @@ test('a progress topic that may not be seen is red, and one whose settings may n
   };
   const look = async () =>
     (await findings(loadConfig({ env }).config)).find(({ name }) => name === 'progress topic');
+  // A broker obeys a rule shortly after it has taken it.
   await set(AclOperationTypes.DESCRIBE_CONFIGS, AclPermissionTypes.DENY);
   // Whoever is not named by a rule has no right where there is one.
-  expect(await look()).toMatchObject({
+  await expect.poll(look).toMatchObject({
     status: 'fail',
     message: `${topic} exists, and the relay may not see it`,
   });
   await set(AclOperationTypes.ALL, AclPermissionTypes.ALLOW);
-  expect(await look()).toMatchObject({
+  await expect.poll(look).toMatchObject({
     status: 'warn',
     message: expect.stringContaining('its settings may not be read'),
     fix: expect.stringContaining('DescribeConfigs'),
