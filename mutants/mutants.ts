@@ -1011,6 +1011,16 @@ export const mutants: readonly Mutant[] = [
     only: 'dies in its first transaction',
   },
   {
+    name: 'a producer begins with a timeout that reads like a note to its successor',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/publish/writer.ts',
+    find: '    transactionTimeoutMs: withoutNote(transactionTimeoutMs),\n',
+    replace: '    transactionTimeoutMs,\n',
+    tests: ['test/relay/publish/publisher.kafka.test.ts'],
+    only: 'reads like a note',
+  },
+  {
     name: 'in protocol 2 the next transaction has the epoch of the one before',
     promise: 'no double',
     invariants: ['I2'],

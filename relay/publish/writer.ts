@@ -5,6 +5,7 @@
  */
 import type { Config } from '../config/config.ts';
 import { replayTopicOf } from '../config/topic-patterns.ts';
+import { withoutNote } from './lean/marker-fate.ts';
 import { transactionalIdOf } from './transactional-id.ts';
 
 export type Writer = {
@@ -23,7 +24,7 @@ export function relayWriter(config: Settings): Writer {
   const { progressTopic, transactionTimeoutMs } = config.kafka;
   return {
     transactionalId: transactionalIdOf(config),
-    transactionTimeoutMs,
+    transactionTimeoutMs: withoutNote(transactionTimeoutMs),
     progressTopic,
     key: config.slot.name,
   };
@@ -39,7 +40,7 @@ export function replayWriter(config: Settings, replayId: string): Writer {
   const { progressTopic, transactionTimeoutMs } = config.kafka;
   return {
     transactionalId: `${transactionalIdOf(config)}.replay.${replayId}`,
-    transactionTimeoutMs: Math.min(transactionTimeoutMs, replayTimeoutMs),
+    transactionTimeoutMs: withoutNote(Math.min(transactionTimeoutMs, replayTimeoutMs)),
     progressTopic: replayTopicOf(progressTopic),
     key: `${config.slot.name}/replay/${replayId}`,
   };

@@ -1,6 +1,6 @@
 /**
  * Owns how a transaction ended, or must end, and how a successor learns it: in the last digits of the timeout that
- * InitProducerId stores, which nobody chooses.
+ * InitProducerId stores. A timeout that somebody chose has none of these.
  */
 import type { TransactionAnswer } from '../wire/questions.ts';
 
@@ -21,6 +21,12 @@ const fates: Readonly<Record<string, Fate>> = {
  */
 const digits = { commit: 991, abort: 992, mending: 993 } as const;
 type Note = keyof typeof digits;
+
+/** The timeout that a producer may begin with: a successor would take these digits for a note, and commit what is half written. */
+export function withoutNote(timeoutMs: number): number {
+  const notes: readonly number[] = Object.values(digits);
+  return notes.includes(timeoutMs % 1_000) ? timeoutMs - notes.length : timeoutMs;
+}
 
 /** @returns the timeout as it is where that is too short for a note */
 export function withNote(timeoutMs: number, note: Note | undefined): number {

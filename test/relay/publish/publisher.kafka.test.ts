@@ -186,6 +186,26 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       expect(keysOf(await committed(topic))).toEqual(['committed', 'again']);
     });
 
+    test('aborts it too where the timeout reads like a note that the transaction must be committed', async () => {
+      const config = await newSlot({ KAFKA_TRANSACTION_TIMEOUT_MS: 60_993 });
+      const topic = await createTopic('events');
+      const first = await newRelay(config);
+      const dying = await fence(first);
+      await dying.claim(first.tail);
+      const part = dying.newBatch();
+      part.append(recordOf({ topic, key: 'torn' }));
+      await dying.write(part);
+      const second = await newRelay(config);
+      const successor = await fencePublisher(second.kafka, {
+        ...config,
+        publish: { ...config.publish, producer: 'lean' },
+      });
+      closing.push(() => successor.close());
+      expect(await successor.claim(second.tail)).toBeNull();
+      await commit(successor, progressAt(config, 10n), { topic, key: 'again' });
+      expect(keysOf(await committed(topic))).toEqual(['again']);
+    });
+
     test('fences the predecessor: its next commit fails and is not visible', async () => {
       const config = await newSlot();
       const topic = await createTopic('events');

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isMendOpen, lastFate, withNote } from '../../../../relay/publish/lean/marker-fate.ts';
+import { isMendOpen, lastFate, withNote, withoutNote } from '../../../../relay/publish/lean/marker-fate.ts';
 
 test.each(['commit', 'abort'] as const)(
   'a successor learns from the timeout that the last was: %s',
@@ -17,6 +17,21 @@ test('the state says more than the timeout, which is of an earlier transaction',
 test('nothing is known of a timeout without a note', () => {
   expect(lastFate({ state: 'Empty', timeoutMs: 60_000 })).toBeUndefined();
   expect(withNote(60_000, undefined)).toBe(60_000);
+});
+
+test.each([60_991, 60_992, 60_993])(
+  'a timeout of %d ms is not begun with: it reads like a note',
+  (chosenMs) => {
+    const timeoutMs = withoutNote(chosenMs);
+    expect(isMendOpen({ state: 'Ongoing', timeoutMs })).toBe(false);
+    expect(lastFate({ state: 'Empty', timeoutMs })).toBeUndefined();
+    expect(chosenMs - timeoutMs).toBe(3);
+  },
+);
+
+test('any other timeout is begun with as it is', () => {
+  for (const timeoutMs of [1, 5_000, 60_000, 60_990, 60_994, 900_000])
+    expect(withoutNote(timeoutMs)).toBe(timeoutMs);
 });
 
 test('a note only shortens a timeout, and leaves out what is too short for it', () => {
