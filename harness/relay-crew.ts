@@ -18,7 +18,7 @@ export type RelayVariation = {
   readonly settings?: Settings;
   /** Another way to the database than the others have. */
   readonly databaseUrl?: string;
-  /** `NAME`, `NAME:3`, `NAME:3:hang`, `NAME:3:pause:4000`, `NAME:3:block:4000` */
+  /** `NAME`, `NAME:3`, `NAME:3:hang`, `NAME:3:pause:4000`, `NAME:3:until:/some/file`, `NAME:3:block:4000` */
   readonly failpoint?: Failpoint | `${Failpoint}:${string}`;
   /** In addition to those that a relay always has. */
   readonly nodeFlags?: readonly string[];

@@ -1,10 +1,10 @@
 /**
  * Owns the places where a test can make the relay die or hang. Inert unless `OUTBOX_RELAY_FAILPOINT` names one. `NAME:3`
- * dies the third time the place is reached, `NAME:3:hang` stays there, `NAME:3:pause:4000` continues after 4 s, and
- * `NAME:3:block:4000` blocks the event loop for 4 s. The process dies as in a power cut: no handler runs, no buffer is
+ * dies the third time the place is reached, `NAME:3:hang` stays there, `NAME:3:pause:4000` continues after 4 s,
+ * `NAME:3:until:/some/file` once the file exists, and `NAME:3:block:4000` blocks the event loop for 4 s. The process dies as in a power cut: no handler runs, no buffer is
  * flushed. Timers go on while it hangs or pauses. All but a death are written to stderr, before and after.
  */
-import { writeSync } from 'node:fs';
+import { existsSync, writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export const failpoints = [
@@ -40,16 +40,18 @@ export const failpoints = [
 
 export type Failpoint = (typeof failpoints)[number];
 
-const [armed, count = '1', manner = 'die', pauseMs = '1000'] =
+const [armed, count = '1', manner = 'die', argument = '1000'] =
   process.env.OUTBOX_RELAY_FAILPOINT?.split(':') ?? [];
 let left = Number(count);
+/** Of being interrupted and not killed. */
+const manners = ['hang', 'pause', 'until', 'block'];
 
 /** Await it, so that the process can hang there. */
 export function failpoint(name: Failpoint): Promise<void> | undefined {
   if (name !== armed) return undefined;
   left -= 1;
   if (left !== 0) return undefined;
-  if (manner === 'hang' || manner === 'pause' || manner === 'block') return interrupt(name);
+  if (manners.includes(manner)) return interrupt(name);
   process.kill(process.pid, 'SIGKILL');
   return undefined;
 }
@@ -57,7 +59,8 @@ export function failpoint(name: Failpoint): Promise<void> | undefined {
 async function interrupt(name: Failpoint): Promise<void> {
   writeSync(2, `failpoint ${name} reached\n`);
   if (manner === 'hang') return new Promise(() => {});
-  if (manner === 'pause') await delay(Number(pauseMs));
-  else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Number(pauseMs));
+  if (manner === 'pause') await delay(Number(argument));
+  else if (manner === 'until') while (!existsSync(argument)) await delay(20);
+  else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Number(argument));
   writeSync(2, `failpoint ${name} left\n`);
 }

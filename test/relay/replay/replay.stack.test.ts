@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { settingsEnv } from '../../../harness/relay-process.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
+import { Gate } from '../../support/gate.ts';
 import { createTopic, withAdmin } from '../../support/kafka.ts';
 import { itemOf, World } from '../world.ts';
 import { doIt, expectOnce, latestReplay, publish, recordsOf, resultOf, verified } from './world.ts';
@@ -112,7 +113,8 @@ describe('where Postgres keeps the times of commits', () => {
   });
 
   it('of two processes with one replay, Kafka refuses the earlier one', { timeout: 60_000 }, async () => {
-    const env = { ...small, OUTBOX_RELAY_FAILPOINT: 'REPLAY_LISTED:1:pause:4000' };
+    using gate = new Gate();
+    const env = { ...small, OUTBOX_RELAY_FAILPOINT: `REPLAY_LISTED:1:${gate.closed}` };
     const first = world.commandWith(env, 'replay', '--key', 'a', '--key', 'b', ...doIt);
     const listed = `select count(*)::int as count from pg_stat_activity
       where application_name = 'outbox-relay replay' and query like '%replay.end_listing%' and state = 'idle'`;
@@ -120,6 +122,7 @@ describe('where Postgres keeps the times of commits', () => {
     const id = await latestReplay(world);
     const second = await world.commandWith(small, 'replay', '--resume', id, '--json');
     expect(second, second.stderr).toMatchObject({ code: 0 });
+    gate.open();
     const fenced = await first;
     expect(fenced.stderr).toContain('PRODUCER_FENCED');
     expect(fenced.code).toBe(69);

@@ -34,7 +34,8 @@ describe.each(cases)('when $name', ({ api, fault, isCommitted }) => {
       await using scene = await Scene.open({
         partitions: 3,
         proxy,
-        settings: { KAFKA_REQUEST_TIMEOUT_MS: 1_000, PUBLISH_TRANSACTION_VERSION: version },
+        // Longer than a busy machine keeps any other request waiting.
+        settings: { KAFKA_REQUEST_TIMEOUT_MS: 3_000, PUBLISH_TRANSACTION_VERSION: version },
       });
       const records = (name: string) =>
         Array.from({ length: 30 }, (_, i) => ({ key: `${name}${i}`, partition: i % 3 }));
