@@ -1571,6 +1571,16 @@ export const mutants: readonly Mutant[] = [
     only: 'a progress that is gone',
   },
   {
+    name: 'a request to split one transaction keeps the next from being split',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/stream/splitting.ts',
+    find: 'before?.commitLsn === request.commitLsn ?',
+    replace: 'before !== undefined ?',
+    tests: ['test/relay/stream/splitting.test.ts'],
+    only: 'ended meanwhile',
+  },
+  {
     name: 'the limit of a transaction counts the one before too',
     promise: 'all or nothing',
     invariants: ['I4'],

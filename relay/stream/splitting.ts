@@ -27,6 +27,11 @@ export const endsAtMs = (
 /** A split that is asked for, of one Postgres transaction: the next one has nothing to do with it. */
 export type Asked = { readonly reason: SplitReason; readonly commitLsn: Lsn };
 
+/** With another request: of one transaction the first counts, and the one before has ended where the next is within. */
+export function asking(before: Asked | undefined, request: Asked): Asked {
+  return before?.commitLsn === request.commitLsn ? before : request;
+}
+
 /**
  * The Postgres transaction of which more will come, while part of it is written or about to be.
  * @param batches the one that fills before the one that is being written

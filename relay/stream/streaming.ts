@@ -38,6 +38,7 @@ import { type Released, releaseKeys } from './release-keys.ts';
 import {
   type Asked,
   aheadOf,
+  asking,
   endsAtMs,
   exceeds,
   marked,
@@ -303,7 +304,7 @@ export class Streaming {
   #ask(reason: SplitReason): void {
     const commitLsn = within(this.#committer.open, [this.#filling, this.#committing]);
     if (commitLsn === undefined) return;
-    this.#split ??= { reason, commitLsn };
+    this.#split = asking(this.#split, { reason, commitLsn });
     this.#content.give();
   }
 

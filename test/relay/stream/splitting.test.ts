@@ -3,7 +3,7 @@ import { splitHeader } from '../../../relay/encode/split-header.ts';
 import { BatchBuilder } from '../../../relay/publish/kafkajs/batch.ts';
 import { Filling } from '../../../relay/stream/filling.ts';
 import { OpenTransaction } from '../../../relay/stream/open-transaction.ts';
-import { aheadOf, endsAtMs, exceeds, marked, within } from '../../../relay/stream/splitting.ts';
+import { aheadOf, asking, endsAtMs, exceeds, marked, within } from '../../../relay/stream/splitting.ts';
 import { transactionOf } from '../capture/rows.ts';
 import { recordOf } from '../publish/records.ts';
 import { configOf } from '../settings.ts';
@@ -89,6 +89,16 @@ describe('the transaction that a split is asked for', () => {
     ['none while the last part of one waits', [last, filled(9n, 3, 1)], undefined],
   ])('is %s', (_, batches, expected) => {
     expect(within(open, batches)).toBe(expected);
+  });
+
+  test('is asked for though the request of the transaction before was not met: it ended meanwhile', () => {
+    const [pause, limit] = [
+      { reason: 'pause', commitLsn: 9n } as const,
+      { reason: 'limit', commitLsn: 10n } as const,
+    ];
+    expect(asking(pause, limit)).toBe(limit);
+    expect(asking(undefined, limit)).toBe(limit);
+    expect(asking(pause, { ...pause, reason: 'limit' })).toBe(pause);
   });
 
   test('is none between two', () => {
