@@ -13,7 +13,7 @@ import { ProgressLine, unlessNothing } from './progress-line.ts';
 type VerifyOptions = {
   json?: boolean;
   maxIds: number;
-  waitSeconds: number;
+  waitSeconds?: number;
   expectAll?: boolean;
   content: boolean;
 };
@@ -101,9 +101,8 @@ export function verifyCommand(load: Load): Command {
     )
     .option(
       '--wait-seconds <number>',
-      'how long to wait for the progress, and for transactions that run',
+      'how long to wait for the progress, and for transactions that run (default: three heartbeats, capture.heartbeatMs, and at least 30 s)',
       wholeNumber(0, 9_999_999),
-      30,
     )
     .option(
       '--expect-all',
@@ -119,7 +118,7 @@ async function run({ config, options }: Call<VerifyOptions>) {
   const report = await verify({
     config,
     log: componentLogs(createLogger(config.log.level, { destination: process.stderr }), config.log).audit,
-    waitMs: options.waitSeconds * 1_000,
+    ...(options.waitSeconds === undefined ? {} : { waitMs: options.waitSeconds * 1_000 }),
     maxIds: options.maxIds,
     expectAll: options.expectAll === true,
     comparesContent: options.content,

@@ -5,8 +5,6 @@ import { type AuditReport, type AuditStage, verify } from '../../../relay/operat
 import type { Progress } from '../jobs.ts';
 import { type Env, mayAct, type Use } from '../use.ts';
 
-/** As the command. */
-const waitMs = 30_000;
 /** Of each kind; the others are counted. */
 const idsMax = 200;
 
@@ -41,7 +39,6 @@ export function auditApi({ config, jobs, log }: Pick<Use, 'config' | 'jobs' | 'l
           verify({
             config,
             log,
-            waitMs,
             maxIds: idsMax,
             expectAll: false,
             signal,
