@@ -26,7 +26,6 @@ import type pg from 'pg';
 import { Capture } from '../../capture/capture.ts';
 import { copySlot, dropLeftSlot, dropMadeSlot, readSlot, renewSlotWithSnapshot } from '../../capture/slot.ts';
 import { rateLimitsOf } from '../../config/rate-limits.ts';
-import { slotNameMax } from '../../config/slot-name.ts';
 import { openClient } from '../../connect/postgres/client.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { beginReadOnly } from '../../connect/postgres/transaction.ts';
@@ -54,7 +53,7 @@ import type { Actor } from '../actor.ts';
 import { recordAction } from '../trail.ts';
 import { type Comparison, compareTail } from './compare-tail.ts';
 import { connectorConfig, holdConnector } from './connector.ts';
-import { assertNotBegun, type Before, look } from './look.ts';
+import { assertNotBegun, type Before, copyNameOf, look } from './look.ts';
 import type { TakeOverOptions, TakeOverStage } from './options.ts';
 import { TailPublisher } from './publish-tail.ts';
 import { doubtsOf, reportOf, type TakeOver } from './report.ts';
@@ -319,7 +318,7 @@ class Run {
   /** The slot of the connector stays held, and its stream cannot be read twice. */
   async #withCopy(use: (copy: Capture) => Promise<void>): Promise<void> {
     const { pool, config } = this.#servers;
-    const name = `${config.slot.name.slice(0, slotNameMax - copySuffix.length)}${copySuffix}`;
+    const name = copyNameOf(config.slot.name);
     await dropLeftSlot(pool, name);
     await copySlot(pool, this.#options.slot, name);
     try {
@@ -334,8 +333,6 @@ class Run {
     }
   }
 }
-
-const copySuffix = '_adopt';
 
 type Closing = {
   readonly capture: Capture;

@@ -5,6 +5,7 @@ import { assertStreamable, examineOutbox } from '../../capture/outbox-table.ts';
 import { readPublication } from '../../capture/publication.ts';
 import { readSystem } from '../../capture/server-identity.ts';
 import { readSlot, type SlotState } from '../../capture/slot.ts';
+import { slotNameMax } from '../../config/slot-name.ts';
 import type { Servers } from '../../connect/servers.ts';
 import { asRelayError, RelayError, RequestInvalid } from '../../errors.ts';
 import { readMarks } from '../../ledger/progress-copy.ts';
@@ -45,7 +46,8 @@ export async function look(
   const progress = await latestProgress({ config, kafka, admin }, system.systemIdentifier);
   assertNotBegun(config.slot.name, progress, marks.initialised);
   assertStreamable(await examineOutbox(pool, config), true);
-  await assertOwnSlotFree(pool, config.slot.name, progress !== null);
+  for (const slot of [config.slot.name, copyNameOf(config.slot.name)])
+    await assertOwnSlotFree(pool, slot, progress !== null);
   const connector = await readConnector(pool, options);
   return { connector, publication, ownHeaders, isResumed: progress !== null };
 }
@@ -59,7 +61,13 @@ function ownHeadersOf({ properties, config, slot, publication }: TakeOverOptions
   throw new RequestInvalid(`the relay would not publish as the connector does; nothing was changed: ${all}`);
 }
 
-/** An earlier run may have left our slot. One that was there before anything began is somebody else's, and stays. */
+const copySuffix = '_adopt';
+
+/** Of the copy of the connector's slot, from which a take-over reads. */
+export const copyNameOf = (slot: string): string =>
+  `${slot.slice(0, slotNameMax - copySuffix.length)}${copySuffix}`;
+
+/** An earlier run may have left our slot, or our copy. One that was there before anything began is somebody else's, and stays. */
 async function assertOwnSlotFree(pool: pg.Pool, slot: string, isResumed: boolean): Promise<void> {
   const own = await readSlot(pool, slot).catch((error: unknown) => {
     if (isResumed && asRelayError(error).code === 'SLOT_INVALIDATED') return undefined;
@@ -72,7 +80,7 @@ async function assertOwnSlotFree(pool: pg.Pool, slot: string, isResumed: boolean
     );
   if (own !== undefined && !isResumed)
     throw new RequestInvalid(
-      `slot ${slot} exists, and no take-over has made it: drop it if nobody needs it, or choose another name in the setting \`slot\``,
+      `slot ${slot} exists, which a take-over would make and drop: drop it if nobody needs it, or choose another name in the setting \`slot\``,
     );
 }
 

@@ -204,6 +204,12 @@ test('a slot that somebody streams from, or that was there before, is left alone
   );
   expect(await slotNames(world)).toEqual([connector.slot, world.slot].toSorted());
   await world.pool.query('select pg_drop_replication_slot($1)', [world.slot]);
+  // As another relay may have, which rests.
+  const strange = `${world.slot}_adopt`;
+  await world.pool.query(`select pg_create_logical_replication_slot('${strange}', 'pgoutput')`);
+  await expect(takeOver(world, connector)).rejects.toThrow(`slot ${strange} exists`);
+  expect(await slotNames(world)).toEqual([connector.slot, strange].toSorted());
+  await world.pool.query('select pg_drop_replication_slot($1)', [strange]);
 });
 
 test('what the relay would not give its records is refused first: other headers, other partitions, other properties', {
