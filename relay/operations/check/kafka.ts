@@ -54,10 +54,8 @@ const progressTopic: KafkaCheck = {
   async run(context) {
     const name = context.config.kafka.progressTopic;
     const [topic] = await describeTopics(context, [name]);
-    const former = await judgeFormerTopic(context, topic !== undefined);
-    if (former !== undefined) return former;
-    const lost = await judgeLost(context, topic !== undefined);
-    if (lost !== undefined) return lost;
+    const without = await judgeProgress(context, topic !== undefined);
+    if (without !== undefined) return without;
     if (topic === undefined) return mayCreate(context, name, compacted);
     const settings = await readSettings(context, [name]);
     const { 'cleanup.policy': policy, 'min.insync.replicas': insync } = settings.get(name) ?? {};
@@ -83,13 +81,26 @@ const progressTopic: KafkaCheck = {
 /** Of kafka.progressTopic, before each slot had its own. */
 const formerDefault = 'outbox-relay.progress';
 
-/** A start with a new topic ends with LINEAGE_PROGRESS_LOST, and leaves that topic behind, without a progress. */
-async function judgeFormerTopic(context: KafkaContext, isThere: boolean): Promise<Verdict | undefined> {
-  const { kafka, config } = context;
-  const name = config.kafka.progressTopic;
-  if (name === formerDefault || (await describeTopics(context, [formerDefault])).length === 0) return;
-  if (isThere && (await hasProgress(kafka, name, config.slot.name))) return;
-  const found = `${name} holds no progress for slot ${config.slot.name}`;
+/** Of a topic without the progress of the slot: a first start writes it, any other ends with LINEAGE_PROGRESS_LOST. */
+async function judgeProgress(context: UsedContext, isThere: boolean): Promise<Verdict | undefined> {
+  const { kafka, config, isUsed } = context;
+  const { name: slot } = config.slot;
+  const { progressTopic: name } = config.kafka;
+  const hasFormer = name !== formerDefault && (await describeTopics(context, [formerDefault])).length > 0;
+  if (!hasFormer && !isUsed) return;
+  if (isThere && (await hasProgress(kafka, name, slot))) return;
+  const former = hasFormer ? await judgeFormerTopic(context) : undefined;
+  if (former !== undefined || !isUsed) return former;
+  const found = isThere ? `holds no progress for slot ${slot}` : 'does not exist';
+  return fail(
+    `${name} ${found}, although a relay has published from slot ${slot}`,
+    hints.LINEAGE_PROGRESS_LOST,
+  );
+}
+
+/** A start with a new topic leaves that topic behind, without a progress. */
+async function judgeFormerTopic({ kafka, config }: KafkaContext): Promise<Verdict | undefined> {
+  const found = `${config.kafka.progressTopic} holds no progress for slot ${config.slot.name}`;
   const fix = `set kafka.progressTopic to ${formerDefault}, where earlier releases kept the progress of every slot.`;
   try {
     if (!(await hasProgress(kafka, formerDefault, config.slot.name))) return;
@@ -101,21 +112,6 @@ async function judgeFormerTopic(context: KafkaContext, isThere: boolean): Promis
     );
   }
   return fail(`${found}, but ${formerDefault} does`, `If that progress belongs to this database, ${fix}`);
-}
-
-/** A first start creates the topic, any other ends with LINEAGE_PROGRESS_LOST. */
-async function judgeLost(
-  { kafka, config, isUsed }: UsedContext,
-  isThere: boolean,
-): Promise<Verdict | undefined> {
-  const { name: slot } = config.slot;
-  const { progressTopic: name } = config.kafka;
-  if (!isUsed || (isThere && (await hasProgress(kafka, name, slot)))) return;
-  const found = isThere ? `holds no progress for slot ${slot}` : 'does not exist';
-  return fail(
-    `${name} ${found}, although a relay has published from slot ${slot}`,
-    hints.LINEAGE_PROGRESS_LOST,
-  );
 }
 
 /** @throws RelayError KAFKA_* where the topic cannot be read to its end */
