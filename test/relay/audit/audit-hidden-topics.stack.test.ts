@@ -1,5 +1,5 @@
 /** A broker leaves topics out of its listings that a client may not see: that is no absence. */
-import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from 'kafkajs';
+import { AclOperationTypes, AclPermissionTypes } from 'kafkajs';
 import pino from 'pino';
 import { expect, test } from 'vitest';
 import { findRetention } from '../../../relay/audit/retention.ts';
@@ -7,6 +7,7 @@ import type { Config } from '../../../relay/config/schema.ts';
 import { recover } from '../../../relay/recover/recover.ts';
 import { startKafka } from '../../../stack/kafka.ts';
 import { withAdmin } from '../../support/kafka.ts';
+import { obeyingRules, ruleOf } from '../../support/kafka-rules.ts';
 import { openScene, told } from './scene.ts';
 
 /** Looks at what a recovery would do. */
@@ -26,13 +27,7 @@ const shown = (config: Config) =>
 test('a topic that may not be seen or read is an error, for the audit, for a recovery and for what they say of the events in it', {
   timeout: 300_000,
 }, async () => {
-  await using kafka = await startKafka({
-    quickStart: true,
-    settings: {
-      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-      'allow.everyone.if.no.acl.found': true,
-    },
-  });
+  await using kafka = await startKafka({ quickStart: true, settings: obeyingRules });
   await using scene = await openScene({ brokers: kafka.brokers });
   const [id] = await scene.insert();
   await scene.writer.commit(scene.events(scene.record(id!)), await scene.progress());
@@ -46,14 +41,7 @@ test('a topic that may not be seen or read is an error, for the audit, for a rec
     [scene.topic, AclOperationTypes.READ],
     [progressTopic, AclOperationTypes.DESCRIBE],
   ] as const) {
-    const rule = {
-      resourceType: AclResourceTypes.TOPIC,
-      resourceName: topic,
-      resourcePatternType: ResourcePatternTypes.LITERAL,
-      principal: 'User:ANONYMOUS',
-      host: '*',
-      operation,
-    };
+    const rule = ruleOf(topic, operation);
     await withAdmin(
       (admin) => admin.createAcls({ acl: [{ ...rule, permissionType: AclPermissionTypes.DENY }] }),
       kafka.brokers,
@@ -77,14 +65,7 @@ test('a topic that may not be seen or read is an error, for the audit, for a rec
   const closed = 'settings-may-not-be-read';
   await withAdmin(async (admin) => {
     await admin.createTopics({ topics: [{ topic: closed, numPartitions: 1 }], waitForLeaders: true });
-    const rule = {
-      resourceType: AclResourceTypes.TOPIC,
-      resourceName: closed,
-      resourcePatternType: ResourcePatternTypes.LITERAL,
-      principal: 'User:ANONYMOUS',
-      host: '*',
-      operation: AclOperationTypes.DESCRIBE_CONFIGS,
-    };
+    const rule = ruleOf(closed, AclOperationTypes.DESCRIBE_CONFIGS);
     await admin.createAcls({ acl: [{ ...rule, permissionType: AclPermissionTypes.DENY }] });
     const read = async () => {
       const retentionOf = await findRetention(admin, [scene.topic, closed]);

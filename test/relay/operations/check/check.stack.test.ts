@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from 'kafkajs';
+import { AclOperationTypes, AclPermissionTypes } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Config, loadConfig } from '../../../../relay/config/config.ts';
 import { type ErrorCode, errorTable, hints } from '../../../../relay/errors.ts';
@@ -14,6 +14,7 @@ import { startKafka } from '../../../../stack/kafka.ts';
 import { startPostgres } from '../../../../stack/postgres.ts';
 import { createDatabase } from '../../../support/database.ts';
 import { createTopics, kafkaClient, withAdmin } from '../../../support/kafka.ts';
+import { obeyingRules, ruleOf } from '../../../support/kafka-rules.ts';
 import { registerSchema } from '../../../support/registry.ts';
 import { servers } from '../../../support/servers.ts';
 import { unique } from '../../../support/unique.ts';
@@ -498,25 +499,15 @@ test('on an empty database each missing thing says how to get it', async () => {
 
 test('a progress topic that may not be seen is red, and one whose settings may not be read gets no tick', async () => {
   await using database = await createDatabase();
-  await using kafka = await startKafka({
-    quickStart: true,
-    settings: {
-      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-      'allow.everyone.if.no.acl.found': true,
-    },
-  });
+  await using kafka = await startKafka({ quickStart: true, settings: obeyingRules });
   const topic = unique('progress');
   const { brokers } = kafka;
   await withAdmin((admin) => ensureProgressTopic(admin, topic), brokers);
-  const rule = {
-    resourceType: AclResourceTypes.TOPIC,
-    resourceName: topic,
-    resourcePatternType: ResourcePatternTypes.LITERAL,
-    principal: 'User:ANONYMOUS',
-    host: '*',
-  };
   const set = (operation: AclOperationTypes, permissionType: AclPermissionTypes) =>
-    withAdmin((admin) => admin.createAcls({ acl: [{ ...rule, operation, permissionType }] }), brokers);
+    withAdmin(
+      (admin) => admin.createAcls({ acl: [{ ...ruleOf(topic, operation), permissionType }] }),
+      brokers,
+    );
   const env = {
     DATABASE_URL: database.url,
     KAFKA_BROKERS: brokers.join(),
