@@ -1,8 +1,9 @@
 /**
  * Owns the places where a test can make the relay die or hang. Inert unless `OUTBOX_RELAY_FAILPOINT` names one. `NAME:3`
  * dies the third time the place is reached, `NAME:3:hang` stays there, `NAME:3:pause:4000` continues after 4 s,
- * `NAME:3:until:/some/file` once the file exists, and `NAME:3:block:4000` blocks the event loop for 4 s. The process dies as in a power cut: no handler runs, no buffer is
- * flushed. Timers go on while it hangs or pauses. All but a death are written to stderr, before and after.
+ * `NAME:3:until:/some/file` once the file exists, and `NAME:3:block:4000` blocks the event loop for 4 s.
+ * The process dies as in a power cut: no handler runs, no buffer is flushed. Timers go on while it hangs or pauses. All but
+ * a death are written to stderr, before and after.
  */
 import { existsSync, writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -63,7 +63,10 @@ export type ReplayStage = {
 
 export type SessionEnd = { readonly progress: ReplayProgress; readonly ended: Ended };
 
-/** @throws RelayError of every server; REPLAY_CHANGED, REPLAY_PROGRESS_LOST, PRODUCER_FENCED, TRANSACTION_EXPIRED, LINEAGE_OTHER_DATABASE */
+/**
+ * @throws RelayError of every server; REPLAY_CHANGED, REPLAY_PROGRESS_LOST, PRODUCER_FENCED, TRANSACTION_EXPIRED,
+ * LINEAGE_OTHER_DATABASE
+ */
 export async function runSession(means: Servers, options: SessionOptions): Promise<SessionEnd> {
   const { config, kafka, admin } = means;
   const { replay, onStage } = options;

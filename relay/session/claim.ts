@@ -4,7 +4,10 @@ import type { ProgressTail } from '../publish/progress-topic.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import type { Claimed } from './lineage.ts';
 
-/** @throws RelayError KAFKA_*, PRODUCER_FENCED, TRANSACTION_EXPIRED, PUBLISH_UNCERTAIN; a progress that cannot be read is a result */
+/**
+ * @throws RelayError KAFKA_*, PRODUCER_FENCED, TRANSACTION_EXPIRED, PUBLISH_UNCERTAIN; a progress that cannot be read is a
+ * result
+ */
 export async function claimProgress(publisher: Publisher, tail: ProgressTail): Promise<Claimed> {
   try {
     const progress = await publisher.claim(tail);

@@ -67,7 +67,10 @@ const copySuffix = '_adopt';
 export const copyNameOf = (slot: string): string =>
   `${slot.slice(0, slotNameMax - copySuffix.length)}${copySuffix}`;
 
-/** An earlier run may have left our slot, or our copy. One that was there before anything began is somebody else's, and stays. */
+/**
+ * An earlier run may have left our slot, or our copy. One that was there before anything began is somebody else's, and
+ * stays.
+ */
 async function assertOwnSlotFree(pool: pg.Pool, slot: string, isResumed: boolean): Promise<void> {
   const own = await readSlot(pool, slot).catch((error: unknown) => {
     if (isResumed && asRelayError(error).code === 'SLOT_INVALIDATED') return undefined;

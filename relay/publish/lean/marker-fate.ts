@@ -22,7 +22,10 @@ const fates: Readonly<Record<string, Fate>> = {
 const digits = { commit: 991, abort: 992, mending: 993 } as const;
 type Note = keyof typeof digits;
 
-/** The timeout that a producer may begin with: a successor would take these digits for a note, and commit what is half written. */
+/**
+ * The timeout that a producer may begin with: a successor would take these digits for a note, and commit what is half
+ * written.
+ */
 export function withoutNote(timeoutMs: number): number {
   const notes: readonly number[] = Object.values(digits);
   return notes.includes(timeoutMs % 1_000) ? timeoutMs - notes.length : timeoutMs;

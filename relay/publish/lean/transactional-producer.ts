@@ -145,7 +145,8 @@ export class TransactionalProducer {
   /**
    * Commits the batches in one transaction. Once this resolves, their buffers may be reused; after a failure, never.
    * @throws RelayError KAFKA_UNAVAILABLE if nothing was sent; PUBLISH_UNCERTAIN if the outcome is not known;
-   * PRODUCER_FENCED; TRANSACTION_EXPIRED; KAFKA_UNAUTHORIZED; PUBLISH_REFUSED. After any of them this producer must not be used again.
+   * PRODUCER_FENCED; TRANSACTION_EXPIRED; KAFKA_UNAUTHORIZED; PUBLISH_REFUSED. After any of them this producer must not be
+   * used again.
    */
   commit(parts: readonly PartitionBatches[], places: CrashPoints = {}): Promise<void> {
     return this.#alone(async () => {
